@@ -1,0 +1,1 @@
+"""What the outside sees: the command line, the feed of cleared worlds and live play."""
