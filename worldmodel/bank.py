@@ -1,0 +1,177 @@
+"""The bank: compiled worlds stacked as tensors, and what every backend shares around it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+
+import numpy as np
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from worldmodel.compiled import CompiledWorld, Mechanics
+from worldmodel.constants import ENEMY_SLOTS, UNITS
+from worldmodel.protocol import State
+
+MECHANICS = ("top_view", "gravity", "jump", "speed", "accel", "darkness", "enemy_speed")
+"""Columns of ``WorldBank.mechanics``."""
+MAX_SPAWNS = 16
+PLAYER_HALF = (10, 14)
+"""Half width and height of the player's box, in units."""
+FULL_HEALTH = 3
+WALKER_DROP = 4
+"""Units by which an enemy's centre lies under the tile's, so that it stands on the ground."""
+
+
+def mechanics_row(mechanics: Mechanics) -> list[int]:
+    return [int(getattr(mechanics, name)) for name in MECHANICS]
+
+
+class WorldBank:
+    """Worlds by slot. Grows as worlds are added; a world that is already there keeps its slot."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.worlds: list[CompiledWorld] = []
+        self._slots: dict[str, int] = {}
+        self._stacks: dict[str, Tensor] = {}
+
+    def add(self, worlds: Sequence[CompiledWorld]) -> list[int]:
+        """Slots of the worlds, new ones appended."""
+        fresh = [w for w in {w.key: w for w in worlds}.values() if w.key not in self._slots]
+        for world in fresh:
+            self._slots[world.key] = len(self.worlds)
+            self.worlds.append(world)
+        if fresh:
+            self._append(fresh)
+        return [self._slots[w.key] for w in worlds]
+
+    def _append(self, fresh: list[CompiledWorld]) -> None:
+        for name, rows in _arrays(fresh).items():
+            new = torch.from_numpy(np.stack(rows)).to(self.device)
+            old = self._stacks.get(name)
+            self._stacks[name] = new if old is None else torch.cat([old, new])
+
+    def __getattr__(self, name: str) -> Tensor:
+        """(W, ...) stacks: tiles, links, effects, portals, spawns, spawn_count, enemy_kinds,
+        enemy_spawns, picture, atlas, sprites, mechanics."""
+        stacks: dict[str, Tensor] = self.__dict__.get("_stacks", {})
+        if name not in stacks:
+            raise AttributeError(f"the bank holds no {name!r} (no world was added yet?)")
+        return stacks[name]
+
+    def replace_tensors(self, **stacks: Tensor) -> None:
+        """Overwrite stacks directly; training refreshes practice maps this way."""
+        self._stacks.update(stacks)
+
+
+def _arrays(worlds: list[CompiledWorld]) -> dict[str, list[np.ndarray]]:
+    def padded_spawns(world: CompiledWorld) -> np.ndarray:
+        spawns = world.spawns[:MAX_SPAWNS]
+        return np.concatenate([spawns, np.repeat(spawns[:1], MAX_SPAWNS - len(spawns), axis=0)])
+
+    return {
+        "tiles": [w.tiles for w in worlds],
+        "links": [w.links for w in worlds],
+        "effects": [w.effects for w in worlds],
+        "portals": [w.portals.astype(np.int32) for w in worlds],
+        "spawns": [padded_spawns(w).astype(np.int32) for w in worlds],
+        "enemy_kinds": [w.enemy_kinds.astype(np.int32) for w in worlds],
+        "enemy_spawns": [w.enemy_spawns.astype(np.int32) for w in worlds],
+        "picture": [w.picture for w in worlds],
+        "atlas": [w.atlas for w in worlds],
+        "sprites": [w.sprites for w in worlds],
+        "mechanics": [np.array(mechanics_row(w.mechanics), dtype=np.int32) for w in worlds],
+    }
+
+
+def standing(tile: Tensor) -> Tensor:
+    """(..., 2) units of a player's centre who stands on the floor of the tiles (..., 2)."""
+    drop = torch.tensor([UNITS // 2, UNITS - PLAYER_HALF[1]], device=tile.device, dtype=torch.int32)
+    return tile.to(torch.int32) * UNITS + drop
+
+
+def fresh_state(bank: WorldBank, slots: Tensor, seeds: Tensor, tiles: Tensor) -> State:
+    """B new players at the tiles (B, 2) of the worlds in ``slots`` (B,)."""
+    count, device = len(slots), slots.device
+
+    def full(value: int, *shape: int) -> Tensor:
+        return torch.full((count, *shape), value, dtype=torch.int32, device=device)
+
+    enemies = bank.enemy_spawns[slots] * UNITS + UNITS // 2
+    enemies[..., 1] += WALKER_DROP
+    return State(
+        world=slots,
+        canvas=bank.tiles[slots].clone(),
+        position=standing(tiles),
+        velocity=full(0, 2),
+        facing=full(1),
+        health=full(FULL_HEALTH),
+        safe=full(0),
+        touched=torch.zeros(count, dtype=torch.bool, device=device),
+        keys=full(0),
+        coins=full(0),
+        flash=full(0),
+        speech=full(0),
+        enemy_kind=bank.enemy_kinds[slots],
+        enemy_position=enemies,
+        enemy_heading=full(0, ENEMY_SLOTS),
+        seed=seeds,
+        step=torch.zeros(count, dtype=torch.int64, device=device),
+        done=torch.zeros(count, dtype=torch.bool, device=device),
+    )
+
+
+class BankedModel:
+    """What the backends share: the bank, spawning, saving and restoring."""
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.bank = WorldBank(self.device)
+
+    def world(self, slot: int) -> CompiledWorld:
+        return self.bank.worlds[slot]
+
+    def spawn(
+        self, worlds: Sequence[CompiledWorld], seeds: Sequence[int], spawns: Sequence[int] | None = None
+    ) -> State:
+        """One fresh state per world, at its start or at the chosen spawn point.
+
+        Raises ValueError when the lengths differ and IndexError for a spawn point a world does not have.
+        """
+        chosen = [0] * len(worlds) if spawns is None else list(spawns)
+        if not len(worlds) == len(seeds) == len(chosen):
+            raise ValueError(f"{len(worlds)} worlds, {len(seeds)} seeds and {len(chosen)} spawns must be as many")
+        for world, spawn in zip(worlds, chosen, strict=True):
+            if not 0 <= spawn < min(len(world.spawns), MAX_SPAWNS):
+                raise IndexError(f"world {world.title!r} has {len(world.spawns)} spawn points, not {spawn}")
+        slots = torch.tensor(self.bank.add(worlds), device=self.device)
+        points = self.bank.spawns[slots, torch.tensor(chosen, device=self.device)]
+        return fresh_state(self.bank, slots, torch.tensor(list(seeds), device=self.device), points)
+
+    def save(self, state: State) -> bytes:
+        keys = [self.bank.worlds[slot].key for slot in state.world.tolist()]
+        tensors = {f.name: getattr(state, f.name).cpu().contiguous() for f in fields(State)}
+        return save_tensors(tensors, metadata={"worlds": json.dumps(keys)})
+
+    def restore(self, data: bytes, worlds: Sequence[CompiledWorld]) -> State:
+        keys = _saved_keys(data)
+        known = {w.key: w for w in worlds}
+        missing = sorted(set(keys) - set(known))
+        if missing:
+            raise KeyError(f"the saved state plays worlds that were not given: {', '.join(missing)}")
+        tensors = load_tensors(data)
+        tensors["world"] = torch.tensor(self.bank.add([known[k] for k in keys]))
+        return State(**tensors).to(self.device)
+
+
+def _saved_keys(data: bytes) -> list[str]:
+    # safetensors: 8 bytes of header length, then the header as JSON
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    keys: list[str] = json.loads(header["__metadata__"]["worlds"])
+    return keys
+
+
