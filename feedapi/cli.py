@@ -1,9 +1,72 @@
-"""The ``firstplay`` sub-commands of this layer."""
+"""The ``firstplay`` command: every layer's sub-commands behind one door."""
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from bots import cli as bots_cli
+from moderation import cli as moderation_cli
+from policies import cli as policies_cli
+from worldmodel import cli as worldmodel_cli
+
+UNEXPECTED = 3
+"""Exit code of an error that no command foresaw; the commands' own codes are in their ``--help``."""
 
 
 def register(app: typer.Typer) -> None:
     """Add this layer's commands to ``app``."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"firstplay {version('firstplay')}")
+        raise typer.Exit
+
+
+def build_app() -> typer.Typer:
+    """The whole command line. Importing torch and the like is left to the commands' bodies."""
+    app = typer.Typer(
+        name="firstplay",
+        help="Let machines play every new world before people do.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+    @app.callback()
+    def options(
+        show_version: Annotated[
+            bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+        ] = False,
+    ) -> None:
+        """Let machines play every new world before people do."""
+
+    for layer in (worldmodel_cli, bots_cli, policies_cli, moderation_cli):
+        layer.register(app)
+    register(app)
+    return app
+
+
+def main() -> None:
+    """Run the command line; an unforeseen error is one line and exit code 3.
+
+    ``FIRSTPLAY_DEBUG=1`` shows its traceback.
+    """
+    try:
+        build_app()()
+    except Exception as error:
+        if os.environ.get("FIRSTPLAY_DEBUG"):
+            raise
+        where = Path(sys.argv[0]).name
+        detail = " ".join(str(error).split()) or "no message"
+        typer.echo(
+            f"{where}: unexpected error: {type(error).__name__}: {detail} (FIRSTPLAY_DEBUG=1 shows where)",
+            err=True,
+        )
+        raise SystemExit(UNEXPECTED) from None
