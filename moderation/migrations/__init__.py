@@ -1,0 +1,1 @@
+"""Alembic migrations of the store; ``moderation.store.open_store`` applies them."""

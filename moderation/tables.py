@@ -1,0 +1,187 @@
+"""The tables behind :mod:`moderation.store`. Times are seconds since 1970, UTC."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+worlds = Table(
+    "worlds",
+    metadata,
+    Column("id", String, primary_key=True),  # slug of the title
+    Column("title", String, nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", String, primary_key=True),  # SHA-256 of the content
+    Column("world", ForeignKey("worlds.id"), nullable=False, index=True),
+    Column("prompt", Text, nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("package", String, nullable=False),  # blob: the clean package
+    Column("remix_of", String),
+    Column("state", String, nullable=False, index=True),
+    Column("revision", Integer, nullable=False),  # counts transitions; what "expected" compares with
+    Column("exploration", String),  # the one that is being worked on, or was decided last
+    Column("thumbnail", String),  # blob: PNG
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("version", ForeignKey("versions.id"), nullable=False, index=True),
+    Column("from_state", String),
+    Column("to_state", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("policy_hash", String),
+    Column("revision", Integer, nullable=False),  # of the version after this event
+    Column("key", String, unique=True),  # idempotency key
+    Column("at", Float, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String, nullable=False),
+    Column("subject", String, nullable=False, index=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("payload", JSON, nullable=False),
+    Column("state", String, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("token", Integer, nullable=False),  # fencing: counts claims
+    Column("worker", String),
+    Column("lease_until", Float),
+    Column("not_before", Float, nullable=False),
+    Column("progress", JSON),
+    Column("seconds", Float, nullable=False),  # worked on, over all claims
+    Column("error", Text),
+    Column("created", Float, nullable=False),
+    Column("finished", Float),
+)
+Index("jobs_claimable", jobs.c.state, jobs.c.not_before)
+
+explorations = Table(
+    "explorations",
+    metadata,
+    Column("id", String, primary_key=True),  # hash of the next five
+    Column("version", ForeignKey("versions.id"), nullable=False, index=True),
+    Column("seed", Integer, nullable=False),
+    Column("model", String, nullable=False),
+    Column("model_sha256", String, nullable=False),
+    Column("budget", JSON, nullable=False),
+    Column("coverage", JSON),  # null until explored
+    Column("chart", JSON),  # discovery curve and map, for the report
+    Column("scanned", Boolean, nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+playthroughs = Table(
+    "playthroughs",
+    metadata,
+    Column("exploration", ForeignKey("explorations.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("id", String, nullable=False, index=True),
+    Column("world_key", String, nullable=False),
+    Column("model_sha256", String, nullable=False),
+    Column("arm", String, nullable=False),
+    Column("player", String, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("spawn", Integer, nullable=False),
+    Column("actions", LargeBinary, nullable=False),
+    Column("events", LargeBinary, nullable=False),
+    Column("clips", LargeBinary, nullable=False),
+    Column("frames_sha256", String),
+    Column("sound_sha256", String),
+    Column("shown", LargeBinary),  # (T+1,) int32: ordinal of the distinct frame that stands for each frame
+)
+
+frames = Table(
+    "frames",
+    metadata,
+    Column("exploration", ForeignKey("explorations.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("playthrough", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("hash", LargeBinary, nullable=False),  # perceptual
+    Column("exact", String, nullable=False),
+)
+
+pieces = Table(
+    "pieces",
+    metadata,
+    Column("exploration", ForeignKey("explorations.id"), primary_key=True),
+    Column("phase", String, primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("result", JSON),
+    Column("blob", String),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("version", ForeignKey("versions.id"), primary_key=True),
+    Column("exploration", String, primary_key=True),  # empty for what intake found
+    Column("id", String, primary_key=True),
+    Column("detector", String, nullable=False),
+    Column("detector_version", String, nullable=False),
+    Column("label", String, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("source", String, nullable=False),
+    Column("start", Float, nullable=False),
+    Column("end", Float, nullable=False),
+    Column("playthrough", String),
+    Column("media", String),
+    Column("box", JSON),
+    Column("text", Text),
+)
+
+detector_runs = Table(
+    "detector_runs",
+    metadata,
+    Column("version", ForeignKey("versions.id"), primary_key=True),
+    Column("exploration", String, primary_key=True),  # empty for intake
+    Column("piece", String, primary_key=True),
+    Column("detector", String, primary_key=True),
+    Column("detector_version", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("ok", Boolean, nullable=False),
+    Column("error", Text),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("version", ForeignKey("versions.id"), nullable=False, index=True),
+    Column("exploration", String, nullable=False),  # empty when the media alone decided
+    Column("policy_hash", String, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("coverage", JSON, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("at", Float, nullable=False),
+    UniqueConstraint("version", "exploration", "policy_hash"),
+)
