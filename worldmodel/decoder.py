@@ -1,0 +1,132 @@
+"""The decoder: from the layers that the memory holds to the frame that is seen.
+
+A light network works on 16 x 16 cells of 8 pixels and says how bright each place is; a pixel network sees
+all layers at every pixel and mixes them. Both are told the world's conditions (darkness, flashing, being
+hurt), so that text and pictures stay as sharp as the memory holds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from worldmodel.bank import MECHANICS, WorldBank
+from worldmodel.constants import FRAME, TILE, TILE_CLASSES
+from worldmodel.crops import VIEW, Layers
+from worldmodel.protocol import State
+
+CELL = 8
+"""Pixels to a side of a light cell."""
+CELLS = FRAME // CELL
+LAYER_CHANNELS = 15
+"""Picture RGB, and RGBA of what changes, the enemies and the player."""
+SOURCES = 4
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    light_width: int = 24
+    light_channels: int = 4
+    pixel_width: int = 24
+
+
+@dataclass(frozen=True)
+class DecoderInputs:
+    layers: Tensor
+    """(B, 15, FRAME, FRAME) float32 0..1."""
+    tiles: Tensor
+    """(B, TILE_CLASSES, CELLS, CELLS) share of each light cell that a class covers."""
+    place: Tensor
+    """(B, 2, CELLS, CELLS) distance of the cell's centre to the player along x and y, in 64 pixels."""
+    conditions: Tensor
+    """(B, CONDITIONS) float32."""
+
+
+CONDITIONS = 4 + 2 + 2
+"""Darkness one-hot, flashing by phase, safe by phase."""
+
+
+def decoder_inputs(bank: WorldBank, state: State, layers: Layers) -> DecoderInputs:
+    stacked = torch.cat([layers.picture, layers.changing, layers.enemies, layers.player], 1)
+    return DecoderInputs(
+        layers=stacked.float() / 255,
+        tiles=_cell_classes(layers),
+        place=_place(layers),
+        conditions=_conditions(bank, state),
+    )
+
+
+def _cell_classes(layers: Layers) -> Tensor:
+    """Resample the (B, VIEW, VIEW) classes to light cells by the area they cover."""
+    onehot = functional.one_hot(layers.classes.long(), TILE_CLASSES).permute(0, 3, 1, 2).float()
+    across, down = _coverage(layers.offset[:, 0]), _coverage(layers.offset[:, 1])
+    return torch.einsum("bih,bchw,bjw->bcij", down, onehot, across)
+
+
+def _coverage(offset: Tensor) -> Tensor:
+    """(B, CELLS, VIEW) share of each cell's length that lies in each tile."""
+    low = torch.arange(CELLS, device=offset.device) * CELL + offset[:, None]
+    start = torch.arange(VIEW, device=offset.device) * TILE
+    shared = torch.minimum(low[..., None] + CELL, start + TILE) - torch.maximum(low[..., None], start)
+    return shared.clamp(min=0).float() / CELL
+
+
+def _place(layers: Layers) -> Tensor:
+    middle = torch.arange(CELLS, device=layers.centre.device) * CELL + CELL / 2
+    dx = (middle - layers.centre[:, :1])[:, None, :].expand(-1, CELLS, CELLS)
+    dy = (middle - layers.centre[:, 1:])[:, :, None].expand(-1, CELLS, CELLS)
+    return torch.stack([dx, dy], 1) / 64
+
+
+def _conditions(bank: WorldBank, state: State) -> Tensor:
+    darkness = functional.one_hot(bank.mechanics[state.world, MECHANICS.index("darkness")].long(), 4)
+    flags = [
+        (state.flash > 0) & (state.flash % 2 == 0),
+        (state.flash > 0) & (state.flash % 2 == 1),
+        (state.safe > 0) & (state.safe % 2 == 0),
+        (state.safe > 0) & (state.safe % 2 == 1),
+    ]
+    return torch.cat([darkness, torch.stack(flags, 1)], 1).float()
+
+
+class Decoder(nn.Module):
+    def __init__(self, config: DecoderConfig | None = None) -> None:
+        super().__init__()
+        config = config or DecoderConfig()
+        light, width = config.light_width, config.pixel_width
+        self.light_in = nn.Conv2d(TILE_CLASSES + 2, light, 3, padding=1, padding_mode="replicate")
+        self.light_conditions = nn.Linear(CONDITIONS, light)
+        self.light_mid = nn.Conv2d(light, light, 3, padding=1, padding_mode="replicate")
+        self.light_out = nn.Conv2d(light, config.light_channels + 1, 3, padding=1, padding_mode="replicate")
+        self.pixel_in = nn.Conv2d(LAYER_CHANNELS + config.light_channels, width, 1)
+        self.pixel_conditions = nn.Linear(CONDITIONS, width)
+        self.pixel_mid = nn.Conv2d(width, width, 1)
+        self.pixel_out = nn.Conv2d(width, SOURCES + 1, 1)
+        nn.init.zeros_(self.pixel_out.weight)
+        nn.init.zeros_(self.light_out.weight)
+
+    def forward(self, inputs: DecoderInputs) -> Tensor:
+        """(B, 3, FRAME, FRAME) float32, about 0..1."""
+        light = self.light_in(torch.cat([inputs.tiles, inputs.place], 1))
+        light = functional.relu(light + self.light_conditions(inputs.conditions)[:, :, None, None])
+        light = light + functional.relu(self.light_mid(light))
+        light = functional.interpolate(self.light_out(light), scale_factor=CELL, mode="bilinear")
+        brightness, context = 1 + light[:, :1], light[:, 1:]
+        x = self.pixel_in(torch.cat([inputs.layers, context], 1))
+        x = functional.relu(x + self.pixel_conditions(inputs.conditions)[:, :, None, None])
+        x = x + functional.relu(self.pixel_mid(x))
+        mixing = self.pixel_out(x)
+        return _mix(inputs.layers, mixing[:, :SOURCES]) * brightness + mixing[:, SOURCES:]
+
+
+def _mix(layers: Tensor, logits: Tensor) -> Tensor:
+    """Softmax mixture of the four sources' colours."""
+    weights = logits.softmax(1)
+    colours = (layers[:, 0:3], layers[:, 3:6], layers[:, 7:10], layers[:, 11:14])
+    mixed = colours[0] * weights[:, 0:1]
+    for source in range(1, SOURCES):
+        mixed = mixed + colours[source] * weights[:, source : source + 1]
+    return mixed

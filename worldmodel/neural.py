@@ -1,0 +1,99 @@
+"""The neural world model: learned dynamics over a spatial memory, and a neural decoder.
+
+No rule of the simulator runs here: the networks decide every move, touch, write and event; around them are only
+memory reads and writes, counters, and the composition of logits into integers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from worldmodel.bank import BankedModel
+from worldmodel.constants import ACTIONS, ENEMY_SLOTS, FPS, FRAME, SAMPLE_RATE
+from worldmodel.crops import read_layers
+from worldmodel.decoder import Decoder, DecoderConfig, decoder_inputs
+from worldmodel.dynamics import (
+    Dynamics,
+    DynamicsConfig,
+    apply_enemies,
+    apply_motion,
+    decide_contacts,
+    enemy_features,
+    motion_features,
+    touch_features,
+)
+from worldmodel.memory import apply_contacts, freeze
+from worldmodel.protocol import ModelCard, Observation, State
+
+STEP_VERSION = "1"
+"""Raised whenever the same weights would play differently."""
+
+
+@dataclass(frozen=True)
+class NeuralConfig:
+    dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+
+
+class NeuralWorldModel(BankedModel):
+    """A :class:`worldmodel.protocol.WorldModel` whose every prediction comes from trained networks."""
+
+    def __init__(
+        self, config: NeuralConfig | None = None, device: torch.device | str = "cpu", sha256: str = "untrained"
+    ) -> None:
+        super().__init__(device)
+        self.config = config or NeuralConfig()
+        self.dynamics = Dynamics(self.config.dynamics).to(self.device).eval()
+        self.decoder = Decoder(self.config.decoder).to(self.device).eval()
+        self.card = ModelCard("neural", STEP_VERSION, sha256, FRAME, FPS, ACTIONS, SAMPLE_RATE)
+
+    @torch.no_grad()
+    def step(self, state: State, actions: Tensor, *, render: bool = True) -> tuple[State, Observation]:
+        moved, sure = apply_motion(state, self.dynamics.motion(motion_features(self.bank, state, actions)))
+        found = decide_contacts(moved, self.dynamics.touch(touch_features(moved, actions)))
+        touched, events, clip = apply_contacts(self.bank, moved, found)
+        slots = torch.arange(ENEMY_SLOTS, device=self.device).expand(len(state), -1)
+        after = apply_enemies(self.bank, touched, self.dynamics.enemies(enemy_features(self.bank, touched, slots)))
+        after = freeze(state, after)
+        events = events & ~state.done[:, None]
+        clip = torch.where(state.done, -1, clip)
+        frames = self.render(after) if render else None
+        return after, Observation(events, clip, after.done, sure, frames)
+
+    @torch.no_grad()
+    def render(self, state: State) -> Tensor:
+        inputs = decoder_inputs(self.bank, state, read_layers(self.bank, state))
+        return (self.decoder(inputs).clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def save_model(model: NeuralWorldModel, path: Path) -> str:
+    """Write weights and config as safetensors; returns the file's SHA-256."""
+    tensors = {f"dynamics.{k}": v for k, v in model.dynamics.state_dict().items()}
+    tensors |= {f"decoder.{k}": v for k, v in model.decoder.state_dict().items()}
+    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    save_file(tensors, path, metadata={"config": json.dumps(asdict(model.config)), "step": STEP_VERSION})
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_model(path: Path, device: torch.device | str = "cpu") -> NeuralWorldModel:
+    """Raises FileNotFoundError, or ValueError when the file's step version is not this code's."""
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    if metadata.get("step") != STEP_VERSION:
+        raise ValueError(f"{path}: weights of step version {metadata.get('step')}, this code plays {STEP_VERSION}")
+    saved = json.loads(metadata["config"])
+    config = NeuralConfig(DynamicsConfig(**saved["dynamics"]), DecoderConfig(**saved["decoder"]))
+    digest = hashlib.sha256(path.read_bytes() + STEP_VERSION.encode()).hexdigest()
+    model = NeuralWorldModel(config, device, digest)
+    for name, module in (("dynamics", model.dynamics), ("decoder", model.decoder)):
+        module.load_state_dict({k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")})
+    return model

@@ -1,0 +1,338 @@
+"""Training the neural world model, closed-loop, in two resumable phases: dynamics, then decoder.
+
+Dynamics follow DAgger (Ross, Gordon, Bagnell, AISTATS 2011): the network's own moves carry a pool of players on,
+and the simulator says at every step what should have happened *from the network's own state*.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.tensorboard import SummaryWriter
+
+from worldmodel.bank import MECHANICS, WorldBank
+from worldmodel.constants import ENEMY_SLOTS
+from worldmodel.crops import read_layers
+from worldmodel.decoder import decoder_inputs
+from worldmodel.dynamics import (
+    ENEMY_SIZES,
+    SPEED_X,
+    SPEED_Y,
+    apply_motion,
+    enemy_features,
+    motion_features,
+    touch_features,
+)
+from worldmodel.memory import Contacts, apply_contacts
+from worldmodel.neural import NeuralConfig, NeuralWorldModel, save_model
+from worldmodel.practice import Practice
+from worldmodel.protocol import State
+from worldmodel.rendering import paint
+from worldmodel.simulator import TOUCH, Intent, look_around, move_enemies, move_player
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything a run depends on; written beside its checkpoints."""
+
+    seed: int = 0
+    dynamics_steps: int = 18_000
+    dynamics_batch: int = 1536
+    enemy_slots: int = 2
+    """Enemy slots per row that a step learns from."""
+    learning_rate: float = 1e-3
+    ema: float = 0.998
+    maps: int = 192
+    redraw_every: int = 100
+    reset: float = 0.04
+    """Share of the pool that starts anew each step."""
+    own_moves_after: float = 0.3
+    """Share of training by which all rows move by the network's own prediction."""
+    decoder_steps: int = 1_500
+    decoder_batch: int = 12
+    decoder_learning_rate: float = 4e-3
+    checkpoint_every: int = 500
+    threads: int = 1
+    model: NeuralConfig = field(default_factory=NeuralConfig)
+
+
+Progress = Callable[[str, int, int, dict[str, float]], None]
+"""Called with phase, steps done, steps in all and the newest metrics."""
+
+
+class Ema:
+    """Exponential moving average of a module's weights."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.shadow = {k: v.detach().clone() for k, v in module.state_dict().items()}
+
+    def update(self, module: nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for key, value in module.state_dict().items():
+            self.shadow[key].lerp_(value.detach(), 1 - decay)
+
+
+@dataclass
+class Targets:
+    """What the simulator says should happen from a pool of states."""
+
+    motion: dict[str, Tensor]
+    legal: Tensor
+    """(B,) rows whose motion lies within the heads' ranges."""
+    moved: State
+    found: Contacts
+    touched: State
+
+
+def simulate(bank: WorldBank, state: State, actions: Tensor) -> Targets:
+    mechanics = dict(zip(MECHANICS, bank.mechanics[state.world].unbind(1), strict=True))
+    moved = move_player(state, actions, mechanics)
+    found = look_around(moved, Intent.of(actions))
+    shift = moved.position - state.position
+    legal = (shift[:, 0].abs() <= SPEED_X) & (shift[:, 1].abs() <= SPEED_Y)
+    motion = {
+        "vx": moved.velocity[:, 0] + SPEED_X,
+        "vy": moved.velocity[:, 1] + SPEED_Y,
+        "dx": shift[:, 0].clamp(-SPEED_X, SPEED_X) + SPEED_X,
+        "dy": shift[:, 1].clamp(-SPEED_Y, SPEED_Y) + SPEED_Y,
+        "facing": (moved.facing > 0).int(),
+    }
+    return Targets(motion, legal, moved, found, apply_contacts(bank, moved, found)[0])
+
+
+def motion_loss(logits: dict[str, Tensor], targets: Targets) -> tuple[Tensor, Tensor]:
+    """Mean cross-entropy over legal rows, and the share of them that is exact in every head."""
+    losses, exact = [], targets.legal.clone()
+    for name, value in logits.items():
+        target = targets.motion[name].long()
+        losses.append(functional.cross_entropy(value[targets.legal], target[targets.legal]))
+        exact &= value.argmax(-1) == target
+    return torch.stack(losses).sum(), exact.sum() / targets.legal.sum()
+
+
+def touch_loss(logits: dict[str, Tensor], found: Contacts) -> tuple[Tensor, Tensor]:
+    """Summed binary cross-entropy per row, and the share of rows that is exact."""
+    speaks = found.speakers.flatten(1).any(1)
+    targets = {
+        "taken": found.taken.flatten(1),
+        "unlocked": found.unlocked.flatten(1),
+        "pulled": found.pulled.flatten(1),
+        "speaks": speaks[:, None],
+        "hurt": found.hurt[:, None],
+        "portal": found.portal[:, None],
+        "goal": found.goal[:, None],
+    }
+    logit = torch.cat([logits[k] for k in targets], 1)
+    target = torch.cat(list(targets.values()), 1)
+    loss = functional.binary_cross_entropy_with_logits(logit, target.float(), reduction="none").sum(1).mean()
+    return loss, ((logit > 0) == target).all(1).float().mean()
+
+
+def enemy_loss(logits: dict[str, Tensor], before: State, after: State, slots: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean cross-entropy over filled slots (B, S), and the share of them that is exact."""
+    shift = after.enemy_position - before.enemy_position
+    x, y = shift.sign().unbind(-1)
+    move = torch.where(x > 0, 1, torch.where(x < 0, 2, torch.where(y < 0, 3, torch.where(y > 0, 4, 0))))
+    gap = (after.enemy_position - before.position[:, None]).abs()
+    touch = ((gap[..., 0] < TOUCH[0]) & (gap[..., 1] < TOUCH[1])).long()
+    wanted = {"move": move, "heading": after.enemy_heading.long(), "touch": touch}
+    there = before.enemy_kind.gather(1, slots) > 0
+    losses, exact = [], there.clone()
+    for name in ENEMY_SIZES:
+        target = wanted[name].gather(1, slots)
+        losses.append(functional.cross_entropy(logits[name][there], target[there]))
+        exact &= logits[name].argmax(-1) == target
+    return torch.stack(losses).sum(), exact.sum() / there.sum()
+
+
+class DynamicsTrainer:
+    """The pool of players, the network and its optimiser."""
+
+    def __init__(self, model: NeuralWorldModel, config: TrainConfig) -> None:
+        self.config, self.net = config, model.dynamics.train()
+        self.practice = Practice.create(config.maps, config.seed, model.device)
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=config.learning_rate, weight_decay=1e-4)
+        total = config.dynamics_steps
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, config.learning_rate, total_steps=total + 1, pct_start=0.05, final_div_factor=100
+        )
+        self.ema = Ema(self.net, config.ema)
+        self.state = self.practice.moments(config.dynamics_batch)
+        self.actions = torch.zeros(config.dynamics_batch, dtype=torch.long, device=model.device)
+
+    def step(self, number: int) -> dict[str, float]:
+        """One update and one step of play."""
+        config, bank = self.config, self.practice.bank
+        if number % config.redraw_every == 0:
+            self.practice.redraw(config.maps)
+            self.state = self.practice.moments(config.dynamics_batch)
+        self.actions = self.practice.actions(self.actions)
+        targets = simulate(bank, self.state, self.actions)
+        motion = self.net.motion(motion_features(bank, self.state, self.actions))
+        loss_m, exact_m = motion_loss(motion, targets)
+        loss_t, exact_t = touch_loss(self.net.touch(touch_features(targets.moved, self.actions)), targets.found)
+        slots = torch.rand(len(self.state), ENEMY_SLOTS, generator=self.practice.generator, device=bank.device)
+        slots = slots.argsort(1)[:, : config.enemy_slots]
+        mechanics = dict(zip(MECHANICS, bank.mechanics[self.state.world].unbind(1), strict=True))
+        after = move_enemies(targets.touched, mechanics)
+        enemies = self.net.enemies(enemy_features(bank, targets.touched, slots))
+        loss_e, exact_e = enemy_loss(enemies, targets.touched, after, slots)
+        loss = loss_m + 2 * loss_t + loss_e
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
+        self.schedule.step()
+        self.ema.update(self.net, number)
+        self._advance(number, targets, after, motion)
+        return {
+            "loss": loss.item(),
+            "motion_exact": exact_m.item(),
+            "touch_exact": exact_t.item(),
+            "enemy_exact": exact_e.item(),
+        }
+
+    @torch.no_grad()
+    def _advance(self, number: int, targets: Targets, after: State, motion: dict[str, Tensor]) -> None:
+        """Rows go on from the network's own move, more of them as training goes on; some start anew."""
+        config, bank = self.config, self.practice.bank
+        share = min(1.0, number / max(1.0, config.own_moves_after * config.dynamics_steps))
+        own_moved, _ = apply_motion(self.state, {k: v.detach() for k, v in motion.items()})
+        own = self.practice.chance(len(self.state), share) & targets.legal
+        wrong = own & (own_moved.position != targets.moved.position).any(1)
+        wrong |= own & (own_moved.velocity != targets.moved.velocity).any(1)
+        if bool(wrong.any()):
+            strayed = own_moved[wrong]
+            found = look_around(strayed, Intent.of(self.actions[wrong]))
+            arrived, _, _ = apply_contacts(bank, strayed, found)
+            mechanics = dict(zip(MECHANICS, bank.mechanics[arrived.world].unbind(1), strict=True))
+            after.assign(wrong, move_enemies(arrived, mechanics))
+        lost = self.practice.chance(len(after), config.reset) | after.done
+        if bool(lost.any()):
+            after.assign(lost, self.practice.moments(int(lost.sum())))
+        self.state = after
+
+
+class DecoderTrainer:
+    """Frames of random moments in given worlds, and the decoder's optimiser."""
+
+    def __init__(self, model: NeuralWorldModel, config: TrainConfig, gallery: WorldBank) -> None:
+        self.config, self.net, self.bank = config, model.decoder.train(), gallery
+        # moments are drawn on the gallery's own maps, pictures and atlases
+        self.practice = Practice(gallery, torch.Generator(device=model.device).manual_seed(config.seed + 1))
+        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=config.decoder_learning_rate)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, config.decoder_learning_rate, total_steps=config.decoder_steps + 1, pct_start=0.1
+        )
+        self.ema = Ema(self.net, 0.99)
+
+    def step(self, number: int) -> dict[str, float]:
+        state = self.practice.moments(self.config.decoder_batch)
+        with torch.no_grad():
+            target = paint(self.bank, state).float() / 255
+            inputs = decoder_inputs(self.bank, state, read_layers(self.bank, state))
+        frame = self.net(inputs)
+        error = frame - target
+        loss = error.square().mean() + 0.1 * error.abs().mean()
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
+        self.schedule.step()
+        self.ema.update(self.net, number)
+        psnr = -10 * torch.log10(error.clamp(-1, 1).square().mean((1, 2, 3)).clamp(min=1e-10)).mean()
+        return {"loss": loss.item(), "psnr": psnr.item()}
+
+
+Trainer = DynamicsTrainer | DecoderTrainer
+
+
+@dataclass
+class Run:
+    """A training folder: checkpoint, config, metrics.jsonl, TensorBoard events, final weights."""
+
+    folder: Path
+    config: TrainConfig
+
+    def train(
+        self, gallery: Callable[[], WorldBank], device: torch.device | str = "cpu", progress: Progress | None = None
+    ) -> Path:
+        """Both phases, from the last checkpoint on; returns the weights file.
+
+        ``gallery`` makes the painted worlds on which the decoder learns; it is called when they are needed.
+        """
+        torch.set_num_threads(self.config.threads)
+        torch.manual_seed(self.config.seed)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._write("config.json", json.dumps(asdict(self.config), indent=2))
+        model = NeuralWorldModel(self.config.model, device)
+        self._phase("dynamics", model.dynamics, DynamicsTrainer(model, self.config), self.config.dynamics_steps, progress)
+        decoder = DecoderTrainer(model, self.config, gallery())
+        self._phase("decoder", model.decoder, decoder, self.config.decoder_steps, progress)
+        weights = self.folder / "model.safetensors"
+        save_model(model, weights)
+        return weights
+
+    def _phase(self, name: str, net: nn.Module, trainer: Trainer, total: int, progress: Progress | None) -> None:
+        """Run one phase to its end and leave the averaged weights in ``net``."""
+        path = self.folder / f"{name}.checkpoint.pt"
+        done = self._resume(path, net, trainer)
+        begun = time.monotonic()
+        with SummaryWriter(self.folder / "tensorboard") as board, (self.folder / "metrics.jsonl").open("a") as log:
+            for number in range(done, total):
+                metrics = trainer.step(number)
+                if progress is not None:
+                    progress(name, number + 1, total, metrics)
+                if (number + 1) % 50 == 0:
+                    for key, value in metrics.items():
+                        board.add_scalar(f"{name}/{key}", value, number + 1)
+                    seconds = round(time.monotonic() - begun, 2)
+                    print(json.dumps({"phase": name, "step": number + 1, "seconds": seconds, **metrics}), file=log, flush=True)
+                if (number + 1) % self.config.checkpoint_every == 0 or number + 1 == total:
+                    self._save(path, number + 1, net, trainer)
+        net.load_state_dict(trainer.ema.shadow)
+        net.eval()
+
+    def _save(self, path: Path, done: int, net: nn.Module, trainer: Trainer) -> None:
+        state = {
+            "done": done,
+            "net": net.state_dict(),
+            "ema": trainer.ema.shadow,
+            "optimiser": trainer.optimiser.state_dict(),
+            "schedule": trainer.schedule.state_dict(),
+            "generator": trainer.practice.generator.get_state(),
+        }
+        torch.save(state, path.with_suffix(".tmp"))
+        os.replace(path.with_suffix(".tmp"), path)
+
+    def _resume(self, path: Path, net: nn.Module, trainer: Trainer) -> int:
+        if not path.exists():
+            return 0
+        state = torch.load(path, weights_only=True)
+        net.load_state_dict(state["net"])
+        trainer.ema.shadow = state["ema"]
+        trainer.optimiser.load_state_dict(state["optimiser"])
+        trainer.schedule.load_state_dict(state["schedule"])
+        trainer.practice.generator.set_state(state["generator"])
+        done: int = state["done"]
+        return done
+
+    def _write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text + "\n", encoding="utf-8")
+
+
+def read_metrics(folder: Path) -> Iterator[dict[str, float | str]]:
+    """The rows of a run's ``metrics.jsonl``."""
+    for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+        yield json.loads(line)
+
+
