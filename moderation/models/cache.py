@@ -67,7 +67,7 @@ def model_path(name: str) -> Path:
 
 def _usable_installed(entry: ModelEntry) -> tuple[Path | None, list[str]]:
     """An installed file that is the model as it stands, and what was looked at in vain."""
-    looked = []
+    looked: list[str] = []
     for source in entry.sources:
         if not isinstance(source, Installed) or entry.conversion != "copy":
             continue

@@ -130,8 +130,8 @@ _ENTRIES = (
         kind="picture: nudity, five classes that know drawings",
         licence="MIT (Infinite Red)",
         filename="nsfwjs-mobilenet-v2-mid.onnx",
-        sha256="PENDING",
-        size=0,
+        sha256="1cfcacab55dc90bdf1302e7a20ff1235d3d80e1f57ec82dff32ab567e8c5b4df",
+        size=17_213_737,
         conversion="tfjs-graph",
         sources=(
             Npm(

@@ -1,5 +1,7 @@
 """What can go wrong with model weights, each with the remedy in its message."""
 
+# ruff: noqa: N818 -- the names say the state of the weights and read as such where they are caught
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -24,9 +26,8 @@ class ModelMissing(ModelError):
         self.name = name
         self.looked = tuple(looked)
         where = "; ".join(looked)
-        super().__init__(
-            f"the weights of {name!r} are missing. Looked at: {where}. Get them: firstplay models fetch {name}"
-        )
+        remedy = f"Get them: firstplay models fetch {name}"
+        super().__init__(f"the weights of {name!r} are missing. Looked at: {where}. {remedy}")
 
 
 class ModelCorrupt(ModelError):
