@@ -388,17 +388,24 @@ class Store:
         with self.reading() as connection:
             return [_job(row) for row in connection.execute(query)]
 
-    def claim(self, worker: str, lease: float, now: float | None = None) -> Job | None:
-        """Take the oldest job that is ready or whose lease has run out, with a new token."""
+    def claim(
+        self, worker: str, lease: float, subjects: Sequence[str] | None = None, now: float | None = None
+    ) -> Job | None:
+        """Take a job that is ready or whose lease has run out, with a new token; None where there is none.
+
+        Of several, the one with the highest priority, then the oldest. ``now`` defaults to the clock.
+        """
         now = time.time() if now is None else now
         free = or_(
             and_(t.jobs.c.state == "ready", t.jobs.c.not_before <= now),
             and_(t.jobs.c.state == "running", t.jobs.c.lease_until < now),
         )
-        oldest = select(t.jobs.c.id).where(free).order_by(t.jobs.c.id).limit(1).scalar_subquery()
+        if subjects is not None:
+            free = and_(free, t.jobs.c.subject.in_(subjects))
+        next_one = select(t.jobs.c.id).where(free).order_by(t.jobs.c.priority.desc(), t.jobs.c.id).limit(1)
         taken = (
             update(t.jobs)
-            .where(t.jobs.c.id == oldest)
+            .where(t.jobs.c.id == next_one.scalar_subquery())
             .values(state="running", token=t.jobs.c.token + 1, worker=worker, lease_until=now + lease)
             .returning(t.jobs)
         )
@@ -417,21 +424,24 @@ class Store:
             raise LeaseLost(f"job {job.id} ({job.kind} of {job.subject}) was taken over")
 
     @contextmanager
-    def committing(self, job: Job, *, done: bool = False) -> Iterator[Transaction]:
+    def committing(self, job: Job, *, done: bool = False, worked: float = 0.0) -> Iterator[Transaction]:
         """A transaction that commits only while the job's token holds (else LeaseLost, nothing written).
 
-        ``done`` finishes the job in the same transaction.
+        ``done`` finishes the job in the same transaction; ``worked`` seconds are added to it.
         """
         with self.writing() as tx:
             if tx.connection.execute(select(t.jobs.c.id).where(_held(job))).first() is None:
                 raise LeaseLost(f"job {job.id} ({job.kind} of {job.subject}) was taken over")
             yield tx
             if done:
+                values = {"state": "done", "finished": time.time(), "lease_until": None, "error": None}
                 finish = update(t.jobs).where(t.jobs.c.id == job.id)
-                tx.connection.execute(finish.values(state="done", finished=time.time(), lease_until=None))
+                tx.connection.execute(finish.values(seconds=t.jobs.c.seconds + worked, **values))
 
     def fail(self, job: Job, error: str, retry_in: float, limit: int) -> bool:
-        """Note a failure; the job is tried again later, or is dead after ``limit``. True if it is dead now.
+        """Note a failure; the job is tried again in some seconds, or is dead after ``limit`` failures.
+
+        True if it is dead now.
 
         Does nothing where the token no longer holds.
         """
@@ -723,8 +733,10 @@ class Transaction:
             .on_conflict_do_nothing()
         )
 
-    def enqueue(self, kind: str, subject: str, key: str, payload: Mapping[str, Any] | None = None) -> None:
-        """Add a job; the same key twice is one job."""
+    def enqueue(
+        self, kind: str, subject: str, key: str, payload: Mapping[str, Any] | None = None, priority: int = 0
+    ) -> None:
+        """Add a job; the same key twice is one job. The highest priority is claimed first."""
         self.connection.execute(
             insert(t.jobs)
             .values(
@@ -732,6 +744,7 @@ class Transaction:
                 subject=subject,
                 key=key,
                 payload=dict(payload or {}),
+                priority=priority,
                 state="ready",
                 failures=0,
                 token=0,

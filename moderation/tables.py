@@ -68,6 +68,7 @@ jobs = Table(
     Column("subject", String, nullable=False, index=True),
     Column("key", String, nullable=False, unique=True),
     Column("payload", JSON, nullable=False),
+    Column("priority", Integer, nullable=False),
     Column("state", String, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("token", Integer, nullable=False),  # fencing: counts claims
