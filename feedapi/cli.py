@@ -6,7 +6,7 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,12 +15,51 @@ from moderation import cli as moderation_cli
 from policies import cli as policies_cli
 from worldmodel import cli as worldmodel_cli
 
+if TYPE_CHECKING:
+    from worldmodel.protocol import WorldModel
+
 UNEXPECTED = 3
 """Exit code of an error that no command foresaw; the commands' own codes are in their ``--help``."""
 
 
 def register(app: typer.Typer) -> None:
     """Add this layer's commands to ``app``."""
+    app.command()(serve)
+
+
+def serve(
+    home: Annotated[
+        Path, typer.Option(envvar="FIRSTPLAY_HOME", help="State folder with the reviewed worlds.")
+    ] = Path(".firstplay"),
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    model: Annotated[str, typer.Option(help="World model to play: neural or simulator.")] = "neural",
+    sessions: Annotated[int, typer.Option(min=1, help="People who may play at the same time.")] = 16,
+) -> None:
+    """Show the cleared worlds on a page and let people play them in the browser.
+
+    Only published worlds are served. Ctrl-C stops. Exit codes: 0 stopped, 1 the address is taken.
+    """
+    from feedapi.app import create_app
+    from feedapi.server import AddressTaken, address, listen, run
+
+    def load() -> WorldModel:
+        from worldmodel.models import load_model
+
+        return load_model(model)
+
+    try:
+        listener = listen(host, port)
+    except AddressTaken as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+    url = address(listener)
+    run(
+        create_app(home, load, sessions), listener, lambda: typer.echo(f"The feed is at {url} (Ctrl-C stops)")
+    )
+    typer.echo("Stopped.")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,82 @@
+"""The web application: pages, API and live play over one state folder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from feedapi import api, pages, play, problems, services
+from feedapi.services import Services
+
+if TYPE_CHECKING:
+    from worldmodel.protocol import WorldModel
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class SafeHeaders:
+    """Adds :data:`HEADERS` to every HTTP response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_safely if scope["type"] == "http" else send)
+
+
+def create_app(home: Path, load: Callable[[], WorldModel], capacity: int) -> FastAPI:
+    """The application over the store in ``home``.
+
+    ``load`` makes the world model and is called, in the arena's thread, when somebody wants to play;
+    at most ``capacity`` people play at once.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        here = Services.open(home, load, capacity)
+        services.install(app, here)
+        watcher = asyncio.create_task(play.watch(here))
+        yield
+        watcher.cancel()
+        await asyncio.to_thread(here.close)
+
+    app = FastAPI(
+        title="firstplay",
+        version=version("firstplay"),
+        lifespan=lifespan,
+        docs_url=None,  # its page loads scripts from elsewhere, which the content policy forbids
+        redoc_url=None,
+    )
+    app.add_middleware(SafeHeaders)
+    problems.install(app)
+    app.include_router(api.router)
+    app.include_router(play.router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
+    return app

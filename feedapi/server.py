@@ -1,0 +1,61 @@
+"""Runs the application with uvicorn on one socket, until it is told to stop."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+import uvicorn
+from fastapi import FastAPI
+
+LARGEST_MESSAGE = 1024
+"""Bytes: a client has nothing longer to say (:mod:`feedapi.wire`)."""
+PATIENCE = 3
+"""Seconds that open connections get to end when the server stops."""
+
+
+class AddressTaken(OSError):
+    """The address cannot be listened on."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises AddressTaken."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise AddressTaken(
+            f"cannot listen on {host}:{port} ({error.strerror}): choose another --port, or 0 for a free one"
+        ) from error
+
+
+def address(listener: socket.socket) -> str:
+    """The URL of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(app: FastAPI, listener: socket.socket, started: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM, then close every session and return. Calls ``started`` when ready."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        ws_max_size=LARGEST_MESSAGE,
+        ws_per_message_deflate=False,  # frames are JPEG already
+        timeout_graceful_shutdown=PATIENCE,
+    )
+    server = _Server(config, started)
+    with listener, suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped
+        server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._announce()

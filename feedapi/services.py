@@ -1,0 +1,63 @@
+"""What the routes share: the store, the ticket office, the arena, and worlds ready to play."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, cast
+
+from fastapi import FastAPI
+from starlette.requests import HTTPConnection
+
+from feedapi.arena import Arena
+from feedapi.tickets import TicketOffice, load_secret
+from moderation.store import Store, open_store
+
+if TYPE_CHECKING:
+    from worldmodel.compiled import CompiledWorld
+    from worldmodel.protocol import WorldModel
+
+KEPT_WORLDS = 32
+
+
+@dataclass
+class Services:
+    """One per server process."""
+
+    store: Store
+    office: TicketOffice
+    arena: Arena
+    _compiled: OrderedDict[str, CompiledWorld] = field(default_factory=OrderedDict)
+    _lock: Lock = field(default_factory=Lock)
+
+    @classmethod
+    def open(cls, home: Path, load: Callable[[], WorldModel], capacity: int) -> Services:
+        return cls(open_store(home), TicketOffice(load_secret(home)), Arena(load, capacity))
+
+    def close(self) -> None:
+        self.arena.close()
+        self.store.close()
+
+    def world(self, world_id: str) -> CompiledWorld:
+        """A published world, ready to play. Raises ``moderation.store.NotPublished``."""
+        version = self.store.published_world(world_id).version
+        with self._lock:
+            if version not in self._compiled:
+                self._compiled[version] = self.store.compiled(world_id)
+            self._compiled.move_to_end(version)
+            if len(self._compiled) > KEPT_WORLDS:
+                self._compiled.popitem(last=False)
+            return self._compiled[version]
+
+
+def install(app: FastAPI, services: Services) -> None:
+    """Make ``services`` what :func:`of` finds from every request of ``app``."""
+    app.state.services = services
+
+
+def of(connection: HTTPConnection) -> Services:
+    """The services behind a request or a socket."""
+    return cast("Services", connection.app.state.services)
