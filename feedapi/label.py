@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,21 +36,19 @@ def label_of(coverage: Coverage, bounds: Sequence[Bound]) -> Label:
     """The label from what exploration reached and what the policy could bound."""
     steps = coverage.search_steps + coverage.sample_steps
     loosest = sorted(bounds, key=lambda bound: -bound.upper)
-    upper = percent(loosest[0].upper) if loosest else "not bounded"
+    upper = at_most(loosest[0].upper) if loosest else "not bounded"
     rows = (
         Row("Played by bots", duration(steps), f"{steps:,} steps, {coverage.cells:,} distinct situations"),
         Row("Watched in full", f"{coverage.sample_episodes:,} episodes", "independent, by one fixed player"),
         Row(
             "Not seen by them",
-            f"≤ {percent(coverage.unseen_mass_upper)}",
+            at_most(coverage.unseen_mass_upper),
             f"of a player's steps; best estimate {percent(coverage.unseen_mass)}",
         ),
-        Row("May still show a violation", f"≤ {upper}" if loosest else upper, SESSION_WORDS),
+        Row("May still show a violation", upper, SESSION_WORDS),
     )
     short = (
-        f"{duration(steps)} of bot play · risk left ≤ {upper}"
-        if loosest
-        else f"{duration(steps)} of bot play"
+        f"{duration(steps)} of bot play · risk left {upper}" if loosest else f"{duration(steps)} of bot play"
     )
     return Label(short, rows, tuple(bound_row(bound) for bound in loosest))
 
@@ -57,19 +56,24 @@ def label_of(coverage: Coverage, bounds: Sequence[Bound]) -> Label:
 def bound_row(bound: Bound) -> Row:
     """One rule's bound in words."""
     note = f"{bound.episodes:,} clean episodes, detector recall {percent(bound.recall)}"
-    return Row(bound.rule.replace("-", " "), f"≤ {percent(bound.upper)}", note)
+    return Row(bound.rule.replace("-", " "), at_most(bound.upper), note)
+
+
+def at_most(share: float) -> str:
+    """An upper limit 0..1 in percent, rounded up so that it stays true."""
+    value = max(0.0, min(1.0, share)) * 100
+    digits = 2 if value < 1 else 1 if value < 10 else 0
+    return f"≤ {math.ceil(round(value * 10**digits, 6)) / 10**digits:.{digits}f} %"
 
 
 def percent(share: float) -> str:
-    """A share 0..1 with two significant digits, never rounded to a false zero or a false certainty."""
-    if share <= 0:
-        return "0 %"
-    if share >= 1:
-        return "100 %"
+    """An estimate 0..1 in percent, never rounded to a false zero or a false certainty."""
     value = share * 100
-    if value < 0.01:
-        return "0.01 %"
-    return f"{value:.2f} %" if value < 1 else f"{value:.1f} %" if value < 10 else f"{min(value, 99.9):.0f} %"
+    if 0 < value < 0.01:
+        return "< 0.01 %"
+    if 99.5 <= value < 100:
+        return "> 99 %"
+    return f"{value:.2f} %" if 0 < value < 1 else f"{value:.1f} %" if 0 < value < 10 else f"{value:.0f} %"
 
 
 def duration(steps: int) -> str:
