@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from worldmodel.world_cli import register_world
+
 
 def register(app: typer.Typer) -> None:
     """Add this layer's commands to ``app``."""
+    register_world(app)

@@ -23,7 +23,12 @@ class Problem:
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         parts = [place, *([self.field] if self.field else []), self.message]
-        return ": ".join(parts) + (f" ({self.remedy})" if self.remedy else "")
+        return printable(": ".join(parts) + (f" ({self.remedy})" if self.remedy else ""))
+
+
+def printable(text: str) -> str:
+    """``text`` without characters that could steer a terminal or hide what it says."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class PackageError(Exception):

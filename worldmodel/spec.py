@@ -160,6 +160,13 @@ class Portal(_Part):
 WorldObject: TypeAlias = Annotated[Sign | Character | Lever | Door | Portal, Field(discriminator="kind")]
 
 
+def _not_too_many_of_a_kind(objects: tuple[WorldObject, ...]) -> tuple[WorldObject, ...]:
+    for kind, count in Counter(thing.kind for thing in objects).items():
+        if count > limits.OBJECTS_OF_KIND[kind]:
+            raise ValueError(f"must hold at most {limits.OBJECTS_OF_KIND[kind]} of kind {kind}, not {count}")
+    return objects
+
+
 class Mechanics(_Part):
     """How the world plays. Everything left out is inferred from the prompt."""
 
@@ -196,22 +203,17 @@ class WorldSpec(_Part):
     """What the world is, in words."""
     mechanics: Mechanics = Mechanics()
     style: Style = Style()
-    objects: Annotated[tuple[WorldObject, ...], Field(strict=False, max_length=limits.OBJECTS)] = ()
+    objects: Annotated[
+        tuple[WorldObject, ...],
+        Field(strict=False, max_length=limits.OBJECTS),
+        AfterValidator(_not_too_many_of_a_kind),
+    ] = ()
     music: MediaName | None = None
     """A sound that plays in a loop."""
     seed: Annotated[int, Field(ge=0, le=limits.SEED)] = 0
     """Another seed gives another layout of the same world."""
     remix_of: Slug | None = None
     """Slug of the world that this one was made from."""
-
-    @model_validator(mode="after")
-    def _not_too_many_of_a_kind(self) -> Self:
-        for kind, count in Counter(thing.kind for thing in self.objects).items():
-            if count > limits.OBJECTS_OF_KIND[kind]:
-                raise ValueError(
-                    f"objects: must hold at most {limits.OBJECTS_OF_KIND[kind]} of kind {kind}, not {count}"
-                )
-        return self
 
     @property
     def slug(self) -> str:
