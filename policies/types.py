@@ -90,6 +90,10 @@ class Fired:
     """Ids, strongest first."""
     explanation: str
     """One sentence with the evidence's values, for creators and moderators."""
+    title: str = ""
+    """The rule's name for people."""
+    guideline: str = ""
+    """The public sentence of the guidelines that was broken."""
 
 
 @dataclass(frozen=True)
@@ -115,3 +119,15 @@ class Decision:
     bounds: tuple[Bound, ...] = ()
     trace: tuple[dict[str, object], ...] = field(default=())
     """Every rule of the bundle: its values, whether it fired, what it missed."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a decision may know besides findings and coverage; expressions read it as ``context.<field>``."""
+
+    stage: str = "release"
+    """``release``: may this version be published? ``live``: may this session go on? The latter looks
+    at live findings only, needs no coverage, and fails closed."""
+    remix: bool = False
+    prior_rejections: int = 0
+    """Versions by the same creator that were rejected before."""

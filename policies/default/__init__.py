@@ -1,0 +1,1 @@
+"""The default bundle's YAML files."""
