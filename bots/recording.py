@@ -45,3 +45,40 @@ class Playthrough:
         from worldmodel.constants import FPS
 
         return len(self.actions) / FPS
+
+
+EVIDENCE_BATCH = 32
+"""Rows of every batch that evidence is regenerated in: floating point repeats only at one shape."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A playthrough that was seen and heard again."""
+
+    playthrough: Playthrough
+    """As regenerated, with its hashes: where its events are not the explored ones, these are the truth."""
+    frames: NDArray[np.uint8]
+    """(T+1, H, W, 3) RGB; the first shows the spawn."""
+    sound: NDArray[np.float32]
+    """(T * SAMPLES_PER_STEP,) mono."""
+    frame_marks: NDArray[np.uint32]
+    """(T+1,) CRC-32 of each frame, to say where a later replay differs."""
+    first_difference: int | None = None
+    """First step whose events or clip are not what exploration had reported; None if all are."""
+
+    @property
+    def as_explored(self) -> bool:
+        """Whether the events are those that were reported during exploration."""
+        return self.first_difference is None
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What came of repeating a recorded playthrough."""
+
+    identical: bool
+    """Frames, sound and events are the recorded ones, bit for bit."""
+    first_difference: int | None = None
+    """Step (0 is the spawn) where it first differs, where that can be told."""
+    what: str = "identical"
+    """What differs, in words."""

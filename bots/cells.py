@@ -1,0 +1,142 @@
+"""Cells: which moments of play count as the same. Fixed for a world, so that counts of them can be compared.
+
+A *cell* is the player's tile, the number of keys held, whether the lights flash, and which doors and levers
+were changed. A *scene* is coarser, and is what a recording has to show: two by two tiles with the same
+doors, levers and lights. Both are hashes of the model's own state (64 bits), so decoder noise cannot
+split them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bots.view import RADIUS, tile_of
+from worldmodel.compiled import CompiledWorld
+from worldmodel.constants import MAP_WIDTH, MAX_LINKS, Event, Tile
+from worldmodel.crops import crop
+from worldmodel.noise import mix
+from worldmodel.protocol import State
+
+SCENE_TILES = 2
+KINDS = (Tile.DOOR, Tile.LEVER, Tile.CHARACTER, Tile.PORTAL)
+"""Things with a link whose first use is an event worth a recording."""
+_KIND_EVENTS = (Event.DOOR, Event.LEVER, Event.SPEECH, Event.PORTAL)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A thing that can happen in a world: an event, and the link of what it happened to (0 for none)."""
+
+    event: Event
+    link: int = 0
+
+    @property
+    def code(self) -> int:
+        return int(self.event) * MAX_LINKS + self.link
+
+    @classmethod
+    def of(cls, code: int) -> Mark:
+        return cls(Event(code // MAX_LINKS), code % MAX_LINKS)
+
+    @property
+    def label(self) -> str:
+        """``speech 2``: the event's name and, where it has one, its link."""
+        return self.event.name.lower() + (f" {self.link}" if self.link else "")
+
+
+class Cells:
+    """Hashes and landmarks of one world's states."""
+
+    def __init__(self, world: CompiledWorld, device: torch.device) -> None:
+        tiles = torch.from_numpy(world.tiles.astype(np.int64)).to(device).flatten()
+        self._original = tiles
+        self._switches = torch.isin(tiles, torch.tensor([Tile.DOOR, Tile.LEVER], device=device)).nonzero()[
+            :, 0
+        ]
+        self._weights = mix(self._switches * 2 + 1)
+        links = torch.from_numpy(world.links.astype(np.int64)).to(device)
+        self._links = links
+        self._portals = torch.from_numpy(world.portals.astype(np.int64)).to(device)
+        self._kind_links = _kind_links(tiles.view_as(links), links)
+        self.device = device
+
+    def _changed(self, state: State) -> Tensor:
+        """(N,) int64 sum of the hashes of doors and levers that are not as they were at first."""
+        now = state.canvas.flatten(1)[:, self._switches].long()
+        before = self._original[self._switches]
+        return torch.where(now != before, self._weights * (now + 1), 0).sum(1)
+
+    def cells(self, state: State) -> Tensor:
+        """(N,) int64."""
+        return self._hash(state, 1, state.keys.long())
+
+    def scenes(self, state: State) -> Tensor:
+        """(N,) int64."""
+        return self._hash(state, SCENE_TILES, torch.full_like(state.world, 7))
+
+    def _hash(self, state: State, size: int, keys: Tensor) -> Tensor:
+        tile = torch.div(tile_of(state.position), size, rounding_mode="floor")
+        place = tile[:, 1] * MAP_WIDTH + tile[:, 0]
+        lights = (state.flash > 0).long()
+        return mix(mix(place * 16 + keys * 2 + lights) + self._changed(state))
+
+    def tile_index(self, state: State) -> Tensor:
+        """(N,) int64: y * MAP_WIDTH + x."""
+        tile = tile_of(state.position)
+        return tile[:, 1] * MAP_WIDTH + tile[:, 0]
+
+    def landmarks(self, state: State) -> Tensor:
+        """(N, len(Event) * MAX_LINKS) bool by :attr:`Mark.code`: what on the screen could still happen."""
+        window = crop(self._kind_links.expand(len(state), -1, -1), tile_of(state.position), RADIUS, 0)
+        seen = torch.zeros(len(state), len(Event) * MAX_LINKS, dtype=torch.bool, device=self.device)
+        seen.scatter_(1, window.flatten(1), True)
+        seen[:, 0] = False
+        return seen
+
+    def marks(self, before: State, after: State, events: Tensor, clips: Tensor) -> Tensor:
+        """(N, EVENTS) int64 :attr:`Mark.code` of each event that a step reported, -1 where it did not.
+
+        A lever or door is told by what changed on the canvas, a voice by its clip, a portal by where it led.
+        """
+        codes = torch.arange(events.shape[1], device=self.device) * MAX_LINKS
+        links = torch.zeros_like(events, dtype=torch.int64)
+        rows = events[:, [Event.DOOR, Event.LEVER]].any(1).nonzero()[:, 0]
+        if len(rows):
+            changed = self._changed_links(before[rows], after[rows])
+            links[rows, Event.DOOR], links[rows, Event.LEVER] = changed
+        links[:, Event.SPEECH] = (clips + 1).clamp(0, MAX_LINKS - 1)
+        links[:, Event.PORTAL] = self._portal_links(after)
+        return torch.where(events, codes + links, -1)
+
+    def _changed_links(self, before: State, after: State) -> tuple[Tensor, Tensor]:
+        old = before.canvas.flatten(1)[:, self._switches]
+        changed = after.canvas.flatten(1)[:, self._switches] != old
+        linked = torch.where(changed, self._links.flatten()[self._switches], 0)
+        doors = (old == Tile.DOOR) | (old == Tile.DOOR_OPEN)
+        if not len(self._switches):
+            return linked.sum(1), linked.sum(1)
+        return torch.where(doors, linked, 0).amax(1), torch.where(doors, 0, linked).amax(1)
+
+    def _portal_links(self, after: State) -> Tensor:
+        there = (tile_of(after.position)[:, None] == self._portals).all(2)  # (N, MAX_LINKS)
+        there[:, 0] = False
+        return there.int().argmax(1)
+
+
+def _kind_links(tiles: Tensor, links: Tensor) -> Tensor:
+    """(1, H, W) int64 Mark.code of each linked thing on the map, 0 elsewhere."""
+    codes = torch.zeros_like(links)
+    for kind, event in zip(KINDS, _KIND_EVENTS, strict=True):
+        codes = torch.where(tiles == kind, int(event) * MAX_LINKS + links, codes)
+    return codes[None]
+
+
+def host(tensor: Tensor) -> NDArray[np.int64]:
+    """The tensor as a NumPy array on the host."""
+    array: NDArray[np.int64] = tensor.cpu().numpy()
+    return array

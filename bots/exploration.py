@@ -1,0 +1,159 @@
+"""What exploration is given and what it gives: budgets, progress and results."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bots import storage
+from bots.coverage import CoverageStats
+from bots.recording import Playthrough
+
+ARMS = ("search", "sample")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much to play, and how much of it to record. Steps are counted over all rows of a batch."""
+
+    search_steps: int = 60_000
+    sample_episodes: int = 32
+    episode_steps: int = 300
+    """Length of a sample episode, and of a persona's: 20 seconds."""
+    batch: int = 128
+    """Rows that play at once in the search arm."""
+    floor: float = 2.0
+    """New cells per 1,000 steps under which the search has settled and stops."""
+    window: int = 15_000
+    """Steps over which that rate is taken; the search never stops sooner."""
+    round_steps: int = 48
+    """Steps to explore after each return to the archive."""
+    path_steps: int = 900
+    """Longest path that is explored on from: a minute."""
+    evidence_playthroughs: int = 24
+    """Most search playthroughs that are recorded only to show scenes."""
+    evidence_steps: int = 6_000
+    """Most steps of all of those together."""
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            lowest = (
+                0 if name in {"sample_episodes", "floor", "evidence_playthroughs", "evidence_steps"} else 1
+            )
+            if value < lowest:
+                raise ValueError(f"budget: {name} is {value}, it must be at least {lowest}")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far exploration is, for a progress bar."""
+
+    arm: str
+    """``search`` or ``sample``."""
+    done: int
+    """Steps of the search arm, or episodes of the sample arm."""
+    total: int
+    cells: int
+    """Cells found so far by this arm."""
+
+
+@dataclass(frozen=True)
+class Happening:
+    """The first time that something happened: the evidence that it can."""
+
+    event: str
+    """Name of the event, lower case: ``lever``."""
+    link: int
+    """Link id of the lever, door, portal or character (for speech 1 + the clip); 0 where it has none."""
+    playthrough: str
+    """Id of the search playthrough that shows it."""
+    step: int
+    """Number of the action that caused it."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How near play came to an object that the creator placed."""
+
+    index: int
+    """Its position in the spec's objects."""
+    kind: str
+    distance: int
+    """Tiles between the nearest explored moment and the object's box, -1 if nothing came within a screen."""
+    playthrough: str | None = None
+    """The recording made of that moment."""
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """The result for one world."""
+
+    world: str
+    model: str
+    seed: int
+    budget: Budget
+    search: tuple[Playthrough, ...]
+    """Recordings to scan: parents' replays, happenings, sights, and a cover of the scenes."""
+    sample: tuple[Playthrough, ...]
+    """Every sample episode."""
+    curves: dict[str, NDArray[np.int64]]
+    """Per arm (N, 2): steps so far and distinct cells so far."""
+    visited: dict[str, NDArray[np.int64]]
+    """Per arm (MAP_HEIGHT, MAP_WIDTH): steps spent on each tile."""
+    coverage: CoverageStats
+    happenings: tuple[Happening, ...] = ()
+    sights: tuple[Sight, ...] = ()
+    scenes: tuple[int, int] = (0, 0)
+    """Scenes that the search recordings show, and scenes that the search reached."""
+    seconds: float = field(default=0.0, compare=False)
+    """Wall time of this process's part; not part of what must repeat."""
+
+    @property
+    def playthroughs(self) -> tuple[Playthrough, ...]:
+        """All recordings to scan."""
+        return self.search + self.sample
+
+    def save(self, path: Path) -> None:
+        """Write to one ``.npz`` file, whole or not at all."""
+        arrays: dict[str, NDArray[Any]] = {}
+        heads = {}
+        for arm, playthroughs in (("search", self.search), ("sample", self.sample)):
+            packed, heads[arm] = storage.pack(playthroughs, arm)
+            arrays |= packed | {f"{arm}.curve": self.curves[arm], f"{arm}.visited": self.visited[arm]}
+        simple = ("world", "model", "seed", "scenes", "seconds")
+        meta = {name: getattr(self, name) for name in simple} | {
+            "kind": "exploration",
+            "heads": heads,
+            "budget": asdict(self.budget),
+            "coverage": asdict(self.coverage),
+            "happenings": [asdict(h) for h in self.happenings],
+            "sights": [asdict(s) for s in self.sights],
+        }
+        storage.write(path, arrays, meta)
+
+    @classmethod
+    def load(cls, path: Path) -> Exploration:
+        """What :meth:`save` wrote. Raises ``bots.storage.StorageError`` for any other file."""
+        arrays, meta = storage.read(path)
+        if meta.get("kind") != "exploration":
+            raise storage.StorageError(f"{path} holds no exploration; give the file that save() wrote")
+        search, sample = (tuple(storage.unpack(arrays, meta["heads"][arm], arm)) for arm in ARMS)
+        return cls(
+            world=meta["world"],
+            model=meta["model"],
+            seed=meta["seed"],
+            budget=Budget(**meta["budget"]),
+            search=search,
+            sample=sample,
+            curves={arm: arrays[f"{arm}.curve"] for arm in ARMS},
+            visited={arm: arrays[f"{arm}.visited"] for arm in ARMS},
+            coverage=CoverageStats(**meta["coverage"]),
+            happenings=tuple(Happening(**h) for h in meta["happenings"]),
+            sights=tuple(Sight(**s) for s in meta["sights"]),
+            scenes=(meta["scenes"][0], meta["scenes"][1]),
+            seconds=meta["seconds"],
+        )

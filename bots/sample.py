@@ -1,0 +1,84 @@
+"""The sample arm: independent episodes by one frozen player. It measures, and nothing of it is fed back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bots.cells import Cells, host
+from bots.dice import key_of
+from bots.exploration import Budget
+from bots.players import HUMAN, Mixture
+from bots.recording import EVIDENCE_BATCH, Playthrough
+from bots.rollout import Trajectory, play
+from worldmodel.bank import MAX_SPAWNS
+from worldmodel.compiled import CompiledWorld
+from worldmodel.protocol import WorldModel
+
+_WORLD, _PLACE, _HAND = 11, 12, 13
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One sample episode and where it went."""
+
+    playthrough: Playthrough
+    cells: NDArray[np.int64]
+    """(T,) cell after each step."""
+    tiles: NDArray[np.int64]
+    """(T,) y * MAP_WIDTH + x."""
+
+
+def sample_batch(
+    model: WorldModel, world: CompiledWorld, budget: Budget, seed: int, numbers: Sequence[int]
+) -> list[Episode]:
+    """The episodes with these numbers, at most EVIDENCE_BATCH; each depends on ``seed`` and its number only.
+
+    Every batch has EVIDENCE_BATCH rows, the shape in which its recordings will be made; rows over are played
+    as later episodes would be, and dropped.
+    """
+    if not 0 < len(numbers) <= EVIDENCE_BATCH:
+        raise ValueError(f"{len(numbers)} episodes do not fit a batch of {EVIDENCE_BATCH}")
+    rows = [*numbers, *range(numbers[-1] + 1, numbers[-1] + 1 + EVIDENCE_BATCH - len(numbers))]
+    places = min(len(world.spawns), MAX_SPAWNS)
+    seeds = [key_of(seed, _WORLD, n) for n in rows]
+    spawns = [key_of(seed, _PLACE, n) % places for n in rows]
+    keys = torch.tensor([key_of(seed, _HAND, n) for n in rows], device=model.device)
+    human = Mixture.of([HUMAN], torch.zeros(len(rows), dtype=torch.int64, device=model.device))
+    played = play(model, model.spawn([world] * len(rows), seeds, spawns), human, keys, budget.episode_steps)
+    cells = Cells(world, model.device)
+    shape = tuple(played.actions.shape)
+    cell = host(cells.cells(played.flat())).reshape(shape)
+    tile = host(cells.tile_index(played.flat())).reshape(shape)
+    return [
+        _episode(model, world, played, row, seeds[row], spawns[row], (cell, tile))
+        for row in range(len(numbers))
+    ]
+
+
+def _episode(
+    model: WorldModel,
+    world: CompiledWorld,
+    played: Trajectory,
+    row: int,
+    seed: int,
+    spawn: int,
+    where: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> Episode:
+    steps = int(played.alive[:, row].sum())
+    playthrough = Playthrough(
+        world=world.key,
+        model=model.card.sha256,
+        arm="sample",
+        player=HUMAN.name,
+        seed=seed,
+        spawn=spawn,
+        actions=played.actions[:steps, row].cpu().numpy().astype(np.uint8),
+        events=played.events[:steps, row].cpu().numpy(),
+        clips=played.clips[:steps, row].cpu().numpy().astype(np.int16),
+    )
+    return Episode(playthrough, where[0][:steps, row], where[1][:steps, row])

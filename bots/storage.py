@@ -1,0 +1,93 @@
+"""Arrays and a little JSON in one ``.npz`` file, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bots.recording import Playthrough
+from worldmodel.constants import EVENTS
+
+_META = "meta.json"
+
+
+class StorageError(ValueError):
+    """A file that is not what it should be; says which file and what to do."""
+
+
+def write(path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
+    """Replace ``path`` at once: whoever reads it sees the old file or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, allow_pickle=False, **{_META: text, **arrays})
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """What :func:`write` wrote. Raises StorageError for a file that it did not write."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        meta: dict[str, Any] = json.loads(arrays.pop(_META).tobytes())
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        message = f"{path} cannot be read as an exploration ({error}); delete it to begin anew"
+        raise StorageError(message) from error
+    return arrays, meta
+
+
+def pack(
+    playthroughs: Sequence[Playthrough], prefix: str
+) -> tuple[dict[str, NDArray[Any]], list[dict[str, Any]]]:
+    """Arrays (named with ``prefix``) and JSON of playthroughs."""
+    arrays = {
+        f"{prefix}.actions": _joined([p.actions for p in playthroughs], np.zeros(0, np.uint8)),
+        f"{prefix}.events": _joined([p.events for p in playthroughs], np.zeros((0, EVENTS), np.bool_)),
+        f"{prefix}.clips": _joined([p.clips for p in playthroughs], np.zeros(0, np.int16)),
+    }
+    heads = [
+        {
+            "world": p.world,
+            "model": p.model,
+            "arm": p.arm,
+            "player": p.player,
+            "seed": p.seed,
+            "spawn": p.spawn,
+            "steps": len(p.actions),
+            "frames_sha256": p.frames_sha256,
+            "sound_sha256": p.sound_sha256,
+        }
+        for p in playthroughs
+    ]
+    return arrays, heads
+
+
+def unpack(
+    arrays: Mapping[str, NDArray[Any]], heads: Sequence[dict[str, Any]], prefix: str
+) -> list[Playthrough]:
+    """What :func:`pack` packed."""
+    ends = np.cumsum([head["steps"] for head in heads], dtype=np.int64)[:-1]
+    columns = [np.split(arrays[f"{prefix}.{name}"], ends) for name in ("actions", "events", "clips")]
+    return [
+        Playthrough(**{k: v for k, v in head.items() if k != "steps"}, actions=a, events=e, clips=c)
+        for head, a, e, c in zip(heads, *columns, strict=False)
+    ]
+
+
+def _joined(parts: Sequence[NDArray[Any]], empty: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([empty, *parts])
