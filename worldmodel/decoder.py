@@ -29,7 +29,7 @@ SOURCES = 4
 @dataclass(frozen=True)
 class DecoderConfig:
     light_width: int = 24
-    light_channels: int = 4
+    light_channels: int = 8
     pixel_width: int = 24
 
 
@@ -98,35 +98,37 @@ class Decoder(nn.Module):
         config = config or DecoderConfig()
         light, width = config.light_width, config.pixel_width
         self.light_in = nn.Conv2d(TILE_CLASSES + 2, light, 3, padding=1, padding_mode="replicate")
-        self.light_conditions = nn.Linear(CONDITIONS, light)
+        self.conditions = nn.Linear(CONDITIONS, light)
         self.light_mid = nn.Conv2d(light, light, 3, padding=1, padding_mode="replicate")
         self.light_out = nn.Conv2d(light, config.light_channels + 1, 3, padding=1, padding_mode="replicate")
         self.pixel_in = nn.Conv2d(LAYER_CHANNELS + config.light_channels, width, 1)
-        self.pixel_conditions = nn.Linear(CONDITIONS, width)
         self.pixel_mid = nn.Conv2d(width, width, 1)
         self.pixel_out = nn.Conv2d(width, SOURCES + 1, 1)
+        self.register_buffer("upsample", _bilinear(), persistent=False)
         nn.init.zeros_(self.pixel_out.weight)
-        nn.init.zeros_(self.light_out.weight)
 
     def forward(self, inputs: DecoderInputs) -> Tensor:
         """(B, 3, FRAME, FRAME) float32, about 0..1."""
         light = self.light_in(torch.cat([inputs.tiles, inputs.place], 1))
-        light = functional.relu(light + self.light_conditions(inputs.conditions)[:, :, None, None])
+        light = functional.relu(light + self.conditions(inputs.conditions)[:, :, None, None])
         light = light + functional.relu(self.light_mid(light))
-        light = functional.interpolate(self.light_out(light), scale_factor=CELL, mode="bilinear")
-        brightness, context = 1 + light[:, :1], light[:, 1:]
-        x = self.pixel_in(torch.cat([inputs.layers, context], 1))
-        x = functional.relu(x + self.pixel_conditions(inputs.conditions)[:, :, None, None])
-        x = x + functional.relu(self.pixel_mid(x))
+        light = self.upsample @ self.light_out(light) @ self.upsample.T
+        x = torch.cat([inputs.layers, light[:, 1:]], 1)
+        x = functional.relu(self.pixel_in(x), inplace=True)
+        x = functional.relu(self.pixel_mid(x), inplace=True)
         mixing = self.pixel_out(x)
-        return _mix(inputs.layers, mixing[:, :SOURCES]) * brightness + mixing[:, SOURCES:]
+        return _mix(inputs.layers, mixing[:, :SOURCES]) * (1 + light[:, :1]) + mixing[:, SOURCES:]
+
+
+def _bilinear() -> Tensor:
+    """(FRAME, CELLS) matrix that interpolates linearly between the cells' centres."""
+    return functional.interpolate(torch.eye(CELLS)[None], size=FRAME, mode="linear")[0].T.contiguous()
 
 
 def _mix(layers: Tensor, logits: Tensor) -> Tensor:
     """Softmax mixture of the four sources' colours."""
     weights = logits.softmax(1)
-    colours = (layers[:, 0:3], layers[:, 3:6], layers[:, 7:10], layers[:, 11:14])
-    mixed = colours[0] * weights[:, 0:1]
-    for source in range(1, SOURCES):
-        mixed = mixed + colours[source] * weights[:, source : source + 1]
+    mixed = layers[:, 0:3] * weights[:, 0:1]
+    for source, channel in enumerate((3, 7, 11), start=1):
+        mixed = torch.addcmul(mixed, layers[:, channel : channel + 3], weights[:, source : source + 1])
     return mixed

@@ -68,10 +68,17 @@ class Trunk(nn.Module):
         self.head = nn.Linear(width, sum(sizes.values()))
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return self.named(self.logits(x))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """(..., sum of sizes) from (..., F)."""
         x = functional.relu(self.stem(x))
         for block in self.blocks:
             x = x + functional.relu(block(x))
-        return dict(zip(self.sizes, self.head(x).split(list(self.sizes.values()), -1), strict=True))
+        return self.head(x)
+
+    def named(self, logits: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.sizes, logits.split(list(self.sizes.values()), -1), strict=True))
 
 
 def _mechanics(bank: WorldBank, state: State) -> dict[str, Tensor]:

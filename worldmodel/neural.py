@@ -15,6 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn import functional
 
 from worldmodel.bank import BankedModel
 from worldmodel.constants import ACTIONS, ENEMY_SLOTS, FPS, FRAME, SAMPLE_RATE
@@ -23,6 +24,7 @@ from worldmodel.decoder import Decoder, DecoderConfig, decoder_inputs
 from worldmodel.dynamics import (
     Dynamics,
     DynamicsConfig,
+    Trunk,
     apply_enemies,
     apply_motion,
     decide_contacts,
@@ -35,6 +37,8 @@ from worldmodel.protocol import ModelCard, Observation, State
 
 STEP_VERSION = "1"
 """Raised whenever the same weights would play differently."""
+ROWS = 32
+"""Rows per matrix product on the CPU: always as many, so that a world plays the same in every batch."""
 
 
 @dataclass(frozen=True)
@@ -57,21 +61,40 @@ class NeuralWorldModel(BankedModel):
 
     @torch.no_grad()
     def step(self, state: State, actions: Tensor, *, render: bool = True) -> tuple[State, Observation]:
-        moved, sure = apply_motion(state, self.dynamics.motion(motion_features(self.bank, state, actions)))
-        found = decide_contacts(moved, self.dynamics.touch(touch_features(moved, actions)))
+        moved, sure = apply_motion(state, self._infer(self.dynamics.motion, motion_features(self.bank, state, actions)))
+        found = decide_contacts(moved, self._infer(self.dynamics.touch, touch_features(moved, actions)))
         touched, events, clip = apply_contacts(self.bank, moved, found)
         slots = torch.arange(ENEMY_SLOTS, device=self.device).expand(len(state), -1)
-        after = apply_enemies(self.bank, touched, self.dynamics.enemies(enemy_features(self.bank, touched, slots)))
+        enemies = self._infer(self.dynamics.enemies, enemy_features(self.bank, touched, slots))
+        after = apply_enemies(self.bank, touched, enemies)
         after = freeze(state, after)
         events = events & ~state.done[:, None]
         clip = torch.where(state.done, -1, clip)
         frames = self.render(after) if render else None
         return after, Observation(events, clip, after.done, sure, frames)
 
+    def _infer(self, trunk: Trunk, features: Tensor) -> dict[str, Tensor]:
+        """Logits of (B, ..., F) features; on the CPU in products of exactly ROWS rows.
+
+        Matrix products round differently for different row counts, and replays must not depend on the batch.
+        """
+        if self.device.type != "cpu":
+            return trunk(features)
+        flat = features.flatten(0, -2)
+        padded = functional.pad(flat, (0, 0, 0, -len(flat) % ROWS))
+        logits = torch.cat([trunk.logits(rows) for rows in padded.split(ROWS)])[: len(flat)]
+        return trunk.named(logits.view(*features.shape[:-1], -1))
+
     @torch.no_grad()
     def render(self, state: State) -> Tensor:
-        inputs = decoder_inputs(self.bank, state, read_layers(self.bank, state))
-        return (self.decoder(inputs).clamp(0, 1) * 255).round().to(torch.uint8)
+        """Frame by frame on the CPU: it stays in the cache, and a frame does not depend on its neighbours."""
+        size = 1 if self.device.type == "cpu" else len(state)
+        frames = torch.empty(len(state), 3, FRAME, FRAME, dtype=torch.uint8, device=self.device)
+        for start in range(0, len(state), size):
+            rows = state[start : start + size]
+            seen = self.decoder(decoder_inputs(self.bank, rows, read_layers(self.bank, rows)))
+            frames[start : start + size] = seen.clamp_(0, 1).mul_(255).round_()
+        return frames
 
 
 def save_model(model: NeuralWorldModel, path: Path) -> str:

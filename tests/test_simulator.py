@@ -1,0 +1,241 @@
+"""How worlds play by rule."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.small_worlds import small_world
+from worldmodel.compiled import CompiledWorld, Mechanics
+from worldmodel.constants import UNITS, Action, Enemy, Event, LeverEffect, Tile
+from worldmodel.protocol import Observation, State, concatenate
+from worldmodel.simulator import Simulator
+
+HALL = """
+################
+#..............#
+#..............#
+#@.............#
+################
+"""
+
+
+def play(
+    world: CompiledWorld, actions: list[Action], *, seed: int = 1, start: State | None = None
+) -> tuple[State, list[Observation]]:
+    simulator = Simulator()
+    state = simulator.spawn([world], [seed])
+    if start is not None:
+        state = start
+    seen = []
+    for action in actions:
+        state, observation = simulator.step(state, torch.tensor([int(action)]), render=False)
+        seen.append(observation)
+    return state, seen
+
+
+def events(seen: list[Observation]) -> list[set[str]]:
+    return [{e.name for e in Event if bool(o.events[0, e])} for o in seen]
+
+
+def happened(seen: list[Observation]) -> set[str]:
+    return set().union(*events(seen))
+
+
+def tile(state: State) -> tuple[int, int]:
+    x, y = (state.position[0] // UNITS).tolist()
+    return x, y
+
+
+def test_pressing_right_moves_right_and_a_wall_stops() -> None:
+    state, _ = play(small_world(HALL), [Action.RIGHT] * 120)
+    assert tile(state) == (14, 3)
+    assert int(state.position[0, 0]) == 15 * UNITS - 10, "the box touches the wall"
+    assert int(state.velocity[0, 0]) == 0
+
+
+def test_a_jump_rises_and_falls_back_to_the_ground() -> None:
+    state, _ = play(small_world(HALL), [Action.UP] + [Action.NOOP] * 3)
+    assert int(state.position[0, 1]) < 4 * UNITS - 14
+    state, _ = play(small_world(HALL), [Action.UP] + [Action.NOOP] * 30)
+    assert int(state.position[0, 1]) == 4 * UNITS - 14
+
+
+def test_nobody_jumps_in_mid_air() -> None:
+    once, _ = play(small_world(HALL), [Action.UP, *[Action.NOOP] * 12])
+    again, _ = play(small_world(HALL), [Action.UP, *[Action.NOOP] * 3, Action.UP, *[Action.NOOP] * 8])
+    assert torch.equal(once.position, again.position)
+
+
+@pytest.mark.parametrize(("gravity", "steps"), [(1, 40), (2, 20), (3, 14)])
+def test_gravity_decides_how_long_a_jump_lasts(gravity: int, steps: int) -> None:
+    tall = "\n".join(["####", *["#..#"] * 8, "#@.#", "####"])
+    world = small_world(tall, Mechanics(gravity=gravity, jump=18))
+    aloft, _ = play(world, [Action.UP] + [Action.NOOP] * (steps - 6))
+    landed, _ = play(world, [Action.UP] + [Action.NOOP] * (steps + 2))
+    ground = 10 * UNITS - 14
+    assert int(aloft.position[0, 1]) < ground == int(landed.position[0, 1])
+
+
+def test_ice_slides_on_after_the_key_is_released() -> None:
+    def slid(accel: int) -> int:
+        world = small_world(HALL, Mechanics(accel=accel))
+        pushed, _ = play(world, [Action.RIGHT] * 10)
+        rested, _ = play(world, [Action.RIGHT] * 10 + [Action.NOOP] * 20)
+        return int(rested.position[0, 0] - pushed.position[0, 0])
+
+    assert slid(1) > slid(4)
+
+
+def test_in_top_view_there_is_no_gravity() -> None:
+    world = small_world("####\n#..#\n#@.#\n#..#\n####", Mechanics(top_view=True))
+    state, _ = play(world, [Action.NOOP] * 20)
+    assert tile(state) == (1, 2)
+    state, _ = play(world, [Action.UP] * 20)
+    assert tile(state) == (1, 1)
+
+
+def test_a_coin_disappears_is_counted_and_stays_gone() -> None:
+    state, seen = play(small_world("######\n#@.o.#\n######"), [Action.RIGHT] * 20 + [Action.LEFT] * 60 + [Action.RIGHT] * 60)
+    assert sum("COLLECT" in step for step in events(seen)) == 1
+    assert int(state.coins) == 1
+    assert not bool((state.canvas == Tile.COIN).any())
+
+
+def test_a_door_stays_shut_without_a_key_and_opens_whole_with_one() -> None:
+    locked, seen = play(small_world("#######\n#..D..#\n#@.D..#\n#######"), [Action.RIGHT] * 60)
+    assert tile(locked)[0] == 2
+    assert "DOOR" not in happened(seen)
+    opened, seen = play(small_world("#######\n#..D..#\n#@kD..#\n#######"), [Action.RIGHT] * 60)
+    assert {"KEY", "DOOR"} <= happened(seen)
+    assert int(opened.keys) == 0
+    assert int((opened.canvas == Tile.DOOR_OPEN).sum()) == 2, "the whole group opens for one key"
+    assert tile(opened)[0] == 5
+
+
+def test_a_lever_needs_the_interact_key_and_flashes_the_lights() -> None:
+    world = small_world("#####\n#@L.#\n#####")
+    passed, seen = play(world, [Action.RIGHT] * 8)
+    assert "LEVER" not in happened(seen)
+    pulled, seen = play(world, [Action.RIGHT] * 6 + [Action.LEFT] * 2 + [Action.INTERACT])
+    assert "LEVER" in events(seen)[-1]
+    assert int(pulled.flash) > 0
+
+
+def test_a_lever_can_open_the_doors_of_its_group() -> None:
+    drawing = "#######\n#@L.D.#\n#######"
+    world = small_world(drawing, lever=LeverEffect.OPEN)
+    world.links[1, 4] = 3
+    _, seen = play(world, [Action.RIGHT] * 6 + [Action.INTERACT] + [Action.RIGHT] * 40)
+    assert {"LEVER", "DOOR"} <= happened(seen)
+
+
+def test_a_portal_leads_to_its_partner() -> None:
+    state, seen = play(small_world("#########\n#@P##p..#\n#########"), [Action.RIGHT] * 12)
+    assert "PORTAL" in happened(seen)
+    assert tile(state)[0] >= 5
+
+
+def test_a_character_speaks_when_near_and_not_again_at_once() -> None:
+    _, seen = play(small_world(HALL.replace("@....", "@..C.")), [Action.RIGHT] * 60)
+    speaking = [i for i, step in enumerate(events(seen)) if "SPEECH" in step]
+    assert len(speaking) == 1
+    assert int(seen[speaking[0]].clip) == 0
+
+
+def test_hazards_hurt_then_spare_then_send_back_to_the_start() -> None:
+    world = small_world("#########\n#@^^^^^^#\n#########")
+    state, seen = play(world, [Action.RIGHT] * 45)
+    assert sum("HURT" in step for step in events(seen)) >= 2
+    state, seen = play(world, [Action.RIGHT] * 24 + [Action.NOOP] * 60)
+    assert "DIED" in happened(seen)
+    assert tile(state) == (1, 1)
+    assert int(state.health) == 3
+
+
+def test_the_goal_ends_the_episode_and_nothing_moves_after() -> None:
+    world = small_world("######\n#@G..#\n######")
+    state, seen = play(world, [Action.RIGHT] * 20)
+    assert "GOAL" in happened(seen)
+    assert bool(seen[-1].done)
+    later, seen = play(world, [Action.RIGHT] * 30)
+    assert torch.equal(state.position, later.position)
+    assert not seen[-1].events.any()
+
+
+def test_walkers_turn_at_walls_and_edges() -> None:
+    drawing = "##########\n#........#\n#........#\n#@..w....#\n####..####\n##########"
+    simulator = Simulator()
+    state = simulator.spawn([small_world(drawing)], [3])
+    xs = set()
+    for _ in range(200):
+        state, _ = simulator.step(state, torch.tensor([0]), render=False)
+        xs.add(int(state.enemy_position[0, 0, 0]) // UNITS)
+    assert xs <= {4, 5, 6, 7, 8}
+
+
+def test_an_enemy_that_touches_hurts() -> None:
+    world = small_world("########\n#......#\n#@...c.#\n########")
+    assert world.enemy_kinds[0] == Enemy.CHASER
+    _, seen = play(world, [Action.NOOP] * 120)
+    assert "HURT" in happened(seen)
+
+
+def test_the_same_seed_plays_the_same_and_another_does_not() -> None:
+    world = small_world(HALL.replace("#......", "#.g.g.."))
+    actions = [Action.NOOP] * 100
+    first, _ = play(world, actions, seed=5)
+    same, _ = play(world, actions, seed=5)
+    other, _ = play(world, actions, seed=6)
+    assert torch.equal(first.enemy_position, same.enemy_position)
+    assert not torch.equal(first.enemy_position, other.enemy_position)
+
+
+def test_rows_of_a_batch_do_not_touch_each_other() -> None:
+    worlds = [small_world(HALL), small_world("#####\n#@o.#\n#####"), small_world(HALL, Mechanics(speed=3))]
+    simulator = Simulator()
+    together = simulator.spawn(worlds, [1, 2, 3])
+    alone = [simulator.spawn([w], [s]) for w, s in zip(worlds, [1, 2, 3], strict=True)]
+    actions = torch.tensor([int(Action.UP_RIGHT), int(Action.RIGHT), int(Action.RIGHT)])
+    for _ in range(40):
+        together, _ = simulator.step(together, actions, render=False)
+        alone = [simulator.step(s, actions[i : i + 1], render=False)[0] for i, s in enumerate(alone)]
+    joined = concatenate(alone)
+    assert torch.equal(together.position, joined.position)
+    assert torch.equal(together.canvas, joined.canvas)
+
+
+def test_a_saved_state_goes_on_as_if_it_had_never_been_saved() -> None:
+    world = small_world(HALL.replace("#......", "#.g.g.."))
+    simulator = Simulator()
+    state = simulator.spawn([world], [9])
+    for _ in range(20):
+        state, _ = simulator.step(state, torch.tensor([2]), render=False)
+    elsewhere = Simulator()
+    restored = elsewhere.restore(simulator.save(state), [world])
+    for _ in range(20):
+        state, seen = simulator.step(state, torch.tensor([5]))
+        restored, again = elsewhere.step(restored, torch.tensor([5]))
+        assert seen.frames is not None and again.frames is not None
+        assert torch.equal(seen.frames, again.frames)
+
+
+def test_restoring_without_its_world_names_what_is_missing() -> None:
+    world = small_world(HALL)
+    simulator = Simulator()
+    saved = simulator.save(simulator.spawn([world], [1]))
+    with pytest.raises(KeyError, match=world.key):
+        Simulator().restore(saved, [])
+
+
+def test_a_spawn_point_that_is_not_there_is_refused() -> None:
+    with pytest.raises(IndexError, match="spawn points"):
+        Simulator().spawn([small_world(HALL)], [1], [4])
+
+
+def test_flashing_lights_change_the_whole_picture() -> None:
+    simulator = Simulator()
+    calm = simulator.spawn([small_world(HALL)], [1])
+    lit, dim = calm.updated(flash=torch.tensor([10])), calm.updated(flash=torch.tensor([9]))
+    means = [simulator.render(s).float().mean().item() for s in (lit, calm, dim)]
+    assert means[0] > means[1] + 50 > means[2] + 50
