@@ -7,7 +7,6 @@ may share a home: each opens its own Store.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, and_, create_engine, event, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
@@ -124,7 +124,7 @@ class StoredPlaythrough:
     exploration: str
     ordinal: int
     playthrough: Playthrough
-    shown: np.ndarray[tuple[int], np.dtype[np.int32]] | None
+    shown: NDArray[np.int32] | None
     """(T+1,) ordinal of the distinct frame that stands for each frame; None until looked at."""
 
 
@@ -229,9 +229,8 @@ class Store:
 
     def compile_version(self, version: str) -> CompiledWorld:
         """Compile a stored version whatever its state: for workers, never for the public."""
-        from worldmodel.compiler import compile_world
-
         from moderation.packages import unpack
+        from worldmodel.compiler import compile_world
 
         return compile_world(unpack(self.blobs.read(self.version(version).package)))
 
@@ -298,12 +297,8 @@ class Store:
 
     def exploration(self, exploration: str) -> ExplorationRow:
         """Raises NotFound."""
-        query = select(t.explorations).where(t.explorations.c.id == exploration)
         with self.reading() as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            raise NotFound(f"no exploration {exploration}")
-        return _exploration(row)
+            return _find_exploration(connection, exploration)
 
     def playthroughs(self, exploration: str) -> list[StoredPlaythrough]:
         """In the order in which they were recorded."""
@@ -564,6 +559,7 @@ class Transaction:
     def submit(
         self,
         version: str,
+        slug: str,
         title: str,
         prompt: str,
         spec: Mapping[str, Any],
@@ -572,7 +568,6 @@ class Transaction:
     ) -> bool:
         """Take in a version in state SUBMITTED; False where it is known already."""
         now = time.time()
-        slug = slugify(title)
         known = self.connection.execute(select(t.versions.c.id).where(t.versions.c.id == version)).first()
         if known is not None:
             return False
@@ -595,6 +590,30 @@ class Transaction:
         )
         self._log(version, None, WorldState.SUBMITTED, "creator", "submitted", None, 0, f"submit:{version}")
         return True
+
+    def exploration(self, exploration: str) -> ExplorationRow:
+        """As in this transaction. Raises NotFound."""
+        return _find_exploration(self.connection, exploration)
+
+    def current_exploration(self, version: str) -> str:
+        """The exploration that is being worked on. Raises NotFound."""
+        query = select(t.versions.c.exploration).where(t.versions.c.id == version)
+        row = self.connection.execute(query).first()
+        if row is None or row.exploration is None:
+            raise NotFound(f"world version {version} is not being explored")
+        return str(row.exploration)
+
+    def verdict_against(self, version: str, exploration: str, policy_hash: str) -> str | None:
+        """The worst thing that the same policy said of another exploration of this version, None if nothing."""
+        query = select(t.decisions.c.body).where(
+            t.decisions.c.version == version,
+            t.decisions.c.exploration != exploration,
+            t.decisions.c.policy_hash == policy_hash,
+            t.decisions.c.verdict.in_([Verdict.REJECTED, Verdict.NEEDS_REVIEW]),
+        )
+        bodies = self.connection.execute(query.order_by(t.decisions.c.verdict.desc())).scalars().all()
+        reasons = [str((body["reasons"] or [body["verdict"]])[0]) for body in bodies]
+        return reasons[0] if reasons else None
 
     def set_exploration(self, version: str, exploration: str) -> None:
         """Name the exploration that is being worked on."""
@@ -653,20 +672,11 @@ class Transaction:
         )
 
     def looked_at(
-        self,
-        exploration: str,
-        ordinal: int,
-        shown: np.ndarray[tuple[int], np.dtype[np.int32]],
-        frames: str,
-        sound: str,
+        self, exploration: str, ordinal: int, played: Playthrough, shown: NDArray[np.int32]
     ) -> None:
-        """Keep which distinct frames a playthrough shows, and the hashes that a replay must meet."""
+        """Keep which distinct frames (T+1,) a playthrough shows, and what a replay of it must meet."""
         which = and_(t.playthroughs.c.exploration == exploration, t.playthroughs.c.ordinal == ordinal)
-        values = {
-            "shown": shown.astype("<i4").tobytes(),
-            "frames_sha256": frames,
-            "sound_sha256": sound,
-        }
+        values = _playthrough_row(exploration, ordinal, played) | {"shown": shown.astype("<i4").tobytes()}
         self.connection.execute(update(t.playthroughs).where(which).values(**values))
 
     def add_frames(self, exploration: str, frames: Sequence[DistinctFrame]) -> None:
@@ -761,11 +771,6 @@ class Transaction:
         self.connection.execute(t.jobs.delete().where(open_jobs))
 
 
-def slugify(title: str) -> str:
-    """``Lantern Caves!`` to ``lantern-caves``: letters and digits of any script, joined by hyphens."""
-    return re.sub(r"[\W_]+", "-", title.casefold()).strip("-") or "world"
-
-
 # -- the engine and its schema ------------------------------------------------------------------------
 
 
@@ -848,6 +853,13 @@ def _exploration(row: Row[Any]) -> ExplorationRow:
         row.chart,
         row.scanned,
     )
+
+
+def _find_exploration(connection: Connection, exploration: str) -> ExplorationRow:
+    row = connection.execute(select(t.explorations).where(t.explorations.c.id == exploration)).first()
+    if row is None:
+        raise NotFound(f"no exploration {exploration}")
+    return _exploration(row)
 
 
 def _playthrough_row(exploration: str, ordinal: int, play: Playthrough) -> dict[str, Any]:

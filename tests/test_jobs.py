@@ -247,7 +247,7 @@ def test_after_a_killed_run_the_next_one_goes_on_at_once(
     store: Store, tmp_path: Path, blow: signal.Signals
 ) -> None:
     with store.writing() as tx:
-        tx.submit("v", "T", "p", {}, "x", None)
+        tx.submit("v", "t", "T", "p", {}, "x", None)
         tx.add_exploration("e", "v", 0, "m", "m", {})
     enqueue(store, "a", kind="slow")
     script = tmp_path / "run.py"

@@ -1,0 +1,136 @@
+"""What a person needs to see to believe a decision: for each rule that fired, a clip and a strip of frames."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moderation.store import Evidence, ExplorationRow, Store
+from policies.types import Decision, Finding, Fired
+from worldmodel.constants import FPS
+
+if TYPE_CHECKING:
+    from bots.recording import Recording
+    from worldmodel.protocol import WorldModel
+
+MARGIN = 1.5
+"""Seconds before and after what was found."""
+LONGEST = 8.0
+"""Seconds of a clip."""
+STRIP = 6
+"""Frames of a strip."""
+
+
+def gather(
+    store: Store,
+    model: WorldModel,
+    row: ExplorationRow,
+    decision: Decision,
+    progress: Callable[[float, float, str], None],
+) -> list[Evidence]:
+    """Evidence for every rule that fired; its clips and strips are blobs of the store when this returns.
+
+    Every clip comes from playing the playthrough again; ``reproduced`` says whether it was bit-identical
+    to what was scanned.
+    """
+    from bots.record import regenerate
+
+    findings = {one.id: one for one in store.findings(row.version, row.id)}
+    world = store.compile_version(row.version)
+    scanned = {one.playthrough.id: one.playthrough for one in store.playthroughs(row.id)}
+    recordings: dict[str, Recording] = {}
+    made: list[Evidence] = []
+    for number, fired in enumerate(decision.fired):
+        progress(number, len(decision.fired), "clips")
+        best = _best(fired, findings)
+        if best is None:
+            continue
+        if best.playthrough is None:
+            made.append(_of_medium(fired, best))
+            continue
+        if best.playthrough not in recordings:
+            recordings[best.playthrough] = regenerate(model, world, scanned[best.playthrough])
+        recording = recordings[best.playthrough]
+        same = recording.playthrough.frames_sha256 == scanned[best.playthrough].frames_sha256
+        made.append(_of_play(store, fired, best, recording, reproduced=same))
+    return made
+
+
+def of_media(decision: Decision, found: Sequence[Finding]) -> list[Evidence]:
+    """Evidence where nothing was played: which medium or text it was."""
+    findings = {one.id: one for one in found}
+    pairs = [(fired, _best(fired, findings)) for fired in decision.fired]
+    return [_of_medium(fired, best) for fired, best in pairs if best is not None]
+
+
+def _best(fired: Fired, findings: dict[str, Finding]) -> Finding | None:
+    """The strongest finding, one that can be played before one that cannot."""
+    known = [findings[name] for name in fired.findings if name in findings]
+    playable = [one for one in known if one.playthrough is not None]
+    return next(iter(playable or known), None)
+
+
+def _of_medium(fired: Fired, best: Finding) -> Evidence:
+    return Evidence(fired.rule, best.id, None, best.start, best.end, None, None, caption(best), True)
+
+
+def _of_play(
+    store: Store, fired: Fired, best: Finding, recording: Recording, *, reproduced: bool
+) -> Evidence:
+    first, last = span(best, len(recording.frames))
+    clip = store.blobs.put(_clip(recording, first, last))
+    strip = store.blobs.put(_strip(recording.frames[_moments(best, first, last)]))
+    return Evidence(
+        rule=fired.rule,
+        finding=best.id,
+        playthrough=best.playthrough,
+        start=first / FPS,
+        end=last / FPS,
+        clip=clip,
+        strip=strip,
+        caption=caption(best),
+        reproduced=reproduced,
+    )
+
+
+def caption(found: Finding) -> str:
+    """What was found, in a few words."""
+    what = f"{found.label} {found.score:.2f} ({found.detector})"
+    where = found.media or f"at {found.start:.1f} s"
+    return f"{what} {where}" + (f": {found.text}" if found.text else "")
+
+
+def span(found: Finding, frames: int) -> tuple[int, int]:
+    """First and one past the last frame of a clip around a finding."""
+    first = max(0, int((found.start - MARGIN) * FPS))
+    last = min(frames, int((found.end + MARGIN) * FPS) + 1, first + int(LONGEST * FPS))
+    return first, max(last, first + 1)
+
+
+def _moments(found: Finding, first: int, last: int) -> NDArray[np.int64]:
+    begin = min(max(first, int(found.start * FPS)), last - 1)
+    end = min(max(begin + 1, int(found.end * FPS)), last)
+    return np.unique(np.linspace(begin, end - 1, STRIP).round().astype(np.int64))
+
+
+def _clip(recording: Recording, first: int, last: int) -> bytes:
+    from bots.record import write_clip
+
+    with tempfile.TemporaryDirectory(prefix="firstplay-") as folder:
+        path = Path(folder) / "clip.mp4"
+        write_clip(path, recording, first, last)
+        return path.read_bytes()
+
+
+def _strip(frames: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.concatenate(list(frames), axis=1)).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,487 @@
+"""From a submission to a decision: four stages, each one job, each committed with the job that follows it.
+
+``intake`` looks at the media, ``explore`` lets bots play, ``scan`` shows what they recorded to the
+detectors, ``decide`` asks the policy and publishes what it clears. A stage's rows and the next stage's job
+are one transaction, fenced by the job's token; long stages keep their pieces (a checkpoint of the search,
+a row per scanned playthrough), so that an interrupted one goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moderation import scan
+from moderation.jobs import Handler, Hopeless, Work
+from moderation.listening import Heard, situations
+from moderation.packages import pack, unpack
+from moderation.states import WorldState
+from moderation.store import ExplorationRow, Store, StoredPlaythrough, Transaction, Version
+from policies.types import Context, Coverage, Decision, Verdict
+
+if TYPE_CHECKING:
+    from bots.exploration import Budget, Exploration
+    from bots.recording import Playthrough, Recording
+    from worldmodel.compiled import CompiledWorld
+    from worldmodel.package import WorldPackage
+    from worldmodel.protocol import WorldModel
+
+POLICY = "policy"
+"""Actor of every transition that the pipeline makes by itself."""
+STAGES = ("intake", "explore", "scan", "decide")
+EXPLORER = "1"
+"""Version of how a review explores and scans: another one explores again."""
+_AFTER: Mapping[Verdict, WorldState] = {
+    Verdict.CLEARED: WorldState.CLEARED,
+    Verdict.NEEDS_REVIEW: WorldState.NEEDS_REVIEW,
+    Verdict.REJECTED: WorldState.REJECTED,
+    Verdict.INCONCLUSIVE: WorldState.INCONCLUSIVE,
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a review, besides the world."""
+
+    seed: int
+    model: str
+    """``neural`` or ``simulator``."""
+    model_sha256: str
+    budget: dict[str, Any]
+    """Fields of ``bots.explore.Budget``."""
+
+    def exploration(self, version: str) -> str:
+        """Name of the exploration: the same request for the same content is the same exploration."""
+        told = json.dumps([EXPLORER, version, asdict(self)], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def budgets() -> dict[str, Budget]:
+    """The budgets that ``firstplay review --budget`` knows."""
+    from bots.exploration import Budget
+
+    return {
+        "small": Budget(search_steps=4_000, sample_episodes=8, episode_steps=60, batch=32, window=2_000),
+        "default": Budget(search_steps=40_000, sample_episodes=60, episode_steps=200),
+        "large": Budget(search_steps=400_000, sample_episodes=300, episode_steps=300),
+    }
+
+
+# -- asking for a review ------------------------------------------------------------------------------
+
+
+def submit(store: Store, package: WorldPackage, request: Request, policy_hash: str) -> str:
+    """Take in a world and queue whatever its review still needs; returns the version's id.
+
+    Known content with a decision for this request and policy queues nothing.
+    """
+    blob = store.blobs.put(pack(package))
+    spec = package.spec
+    with store.writing() as tx:
+        tx.submit(
+            version=package.sha256,
+            slug=spec.slug,
+            title=spec.title,
+            prompt=spec.prompt,
+            spec=spec.canonical(),
+            package=blob,
+            remix_of=spec.remix_of,
+        )
+    ask(store, package.sha256, request, policy_hash)
+    return package.sha256
+
+
+def ask(store: Store, version: str, request: Request, policy_hash: str) -> None:
+    """Queue what a review of a known version still needs."""
+    exploration = request.exploration(version)
+    decided = store.decision(version, exploration, policy_hash) or store.decision(version, None, policy_hash)
+    if decided is not None:
+        return
+    row = store.version(version)
+    with store.writing() as tx:
+        tx.add_exploration(
+            exploration, version, request.seed, request.model, request.model_sha256, request.budget
+        )
+        tx.set_exploration(version, exploration)
+        if row.state in (WorldState.SUBMITTED, WorldState.SCREENING):
+            _screen(tx, row)
+        elif row.exploration != exploration or row.state in _AGAINST:
+            _again(tx, row, exploration, request, policy_hash)
+    for job in store.jobs(version):
+        if job.state == "dead":
+            store.revive(job)
+
+
+_AGAINST = frozenset(
+    {
+        WorldState.CLEARED,
+        WorldState.NEEDS_REVIEW,
+        WorldState.REJECTED,
+        WorldState.INCONCLUSIVE,
+        WorldState.PUBLISHED,
+    }
+)
+
+
+def _screen(tx: Transaction, version: Version) -> None:
+    if version.state is WorldState.SUBMITTED:
+        tx.transition(
+            version.id, WorldState.SCREENING, POLICY, "looking at the media", expected=version.revision
+        )
+    tx.enqueue("intake", version.id, f"intake:{version.id}")
+
+
+def _again(tx: Transaction, version: Version, exploration: str, request: Request, policy_hash: str) -> None:
+    """Another seed, model, budget or policy: go on from what this exploration already has."""
+    tx.cancel_jobs(version.id)
+    why = f"reviewed again: seed {request.seed}, model {request.model}"
+    tx.transition(version.id, WorldState.EXPLORING, POLICY, why, expected=version.revision)
+    stored = tx.exploration(exploration)
+    if stored.coverage is None:
+        _queue(tx, "explore", version.id, exploration)
+        return
+    tx.transition(version.id, WorldState.SCANNING, POLICY, "explored before")
+    if not stored.scanned:
+        _queue(tx, "scan", version.id, exploration)
+        return
+    tx.transition(version.id, WorldState.DECIDING, POLICY, "scanned before")
+    _queue(tx, "decide", version.id, exploration, policy_hash)
+
+
+def _queue(tx: Transaction, kind: str, version: str, exploration: str, *more: str) -> None:
+    key = ":".join([kind, exploration, *more])
+    tx.enqueue(kind, version, key, {"exploration": exploration}, STAGES.index(kind))
+
+
+# -- the stages ---------------------------------------------------------------------------------------
+
+
+def handlers(store: Store) -> Mapping[str, Handler]:
+    """What a worker process does with each kind of job."""
+    import torch
+
+    torch.set_num_threads(1)  # two threads on shared cores were five times slower than one
+    return Stages(store, scan.load_detectors()).handlers
+
+
+class Stages:
+    """The four stages over one store; keeps models and detectors loaded between jobs."""
+
+    def __init__(self, store: Store, detectors: scan.Detectors) -> None:
+        self.store = store
+        self.detectors = detectors
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """By kind of job."""
+        return {"intake": self.intake, "explore": self.explore, "scan": self.show, "decide": self.decide}
+
+    def intake(self, work: Work) -> None:
+        """Look at the uploaded media; what the media alone condemns is not played."""
+        version = self.store.version(work.job.subject)
+        work.progress(0, 1, "worlds")
+        found = scan.scan_media(unpack(self.store.blobs.read(version.package)), self.detectors)
+        decision = self._decide(version, found, Coverage(stop_reason="not played: the media decides"))
+        with work.commit(done=True) as tx:
+            tx.add_findings(version.id, None, found.findings)
+            for run in found.runs:
+                tx.add_run(version.id, None, "media", run)
+            if _condemned(decision):
+                tx.add_decision(version.id, None, decision, Coverage(), _evidence_of_media(decision, found))
+                why = decision.reasons[0]
+                tx.transition(version.id, WorldState.REJECTED, POLICY, why, policy_hash=decision.policy_hash)
+            else:
+                tx.transition(version.id, WorldState.EXPLORING, POLICY, "the media may be played")
+                _queue(tx, "explore", version.id, tx.current_exploration(version.id))
+        work.progress(1, 1, "worlds")
+
+    def explore(self, work: Work) -> None:
+        """Let bots play, going on from the checkpoint of an interrupted try."""
+        from bots.explore import explore
+
+        row = self.store.exploration(work.job.payload["exploration"])
+        with _checkpoint(self.store, row) as path:
+            played = explore(
+                self._model(row),
+                self.store.compile_version(row.version),
+                _budget(row),
+                row.seed,
+                lambda p: work.progress(p.done, p.total, "steps" if p.arm == "search" else "episodes"),
+                replay_first=self._parents_violations(row.version),
+                checkpoint=path,
+            )
+            with work.commit(done=True) as tx:
+                tx.explored(row.id, Coverage(**asdict(played.coverage)), chart(played), played.playthroughs)
+                tx.transition(row.version, WorldState.SCANNING, POLICY, played.coverage.stop_reason)
+                _queue(tx, "scan", row.version, row.id)
+
+    def show(self, work: Work) -> None:
+        """Show the recordings to the detectors, piece by piece."""
+        row = self.store.exploration(work.job.payload["exploration"])
+        Scan(self.store, self.detectors, row, work, self._model(row)).run()
+
+    def decide(self, work: Work) -> None:
+        """Ask the policy, make the evidence, and publish what is clear."""
+        from moderation.evidence import gather
+
+        row = self.store.exploration(work.job.payload["exploration"])
+        version = self.store.version(row.version)
+        assert row.coverage is not None
+        found = scan.Report(
+            self.store.findings(version.id, row.id), self.store.detector_runs(version.id, row.id)
+        )
+        decision = self._decide(version, found, row.coverage)
+        evidence = gather(self.store, self._model(row), row, decision, work.progress)
+        with work.commit(done=True) as tx:
+            tx.add_decision(version.id, row.id, decision, row.coverage, evidence)
+            self._conclude(tx, version, row, decision)
+
+    def _conclude(self, tx: Transaction, version: Version, row: ExplorationRow, decision: Decision) -> None:
+        why = decision.reasons[0] if decision.reasons else str(decision.verdict)
+        against = tx.verdict_against(version.id, row.id, decision.policy_hash)
+        state = _AFTER[decision.verdict]
+        if decision.verdict is Verdict.CLEARED and against is not None:
+            state, why = WorldState.NEEDS_REVIEW, f"clear this time, but another exploration said: {against}"
+        tx.transition(version.id, state, POLICY, why, policy_hash=decision.policy_hash)
+        if state is WorldState.CLEARED:
+            tx.transition(
+                version.id, WorldState.PUBLISHED, POLICY, "cleared", policy_hash=decision.policy_hash
+            )
+
+    def _decide(self, version: Version, found: scan.Report, coverage: Coverage) -> Decision:
+        from policies.engine import decide
+
+        context = Context(remix=version.remix_of is not None)
+        return decide(policy_bundle(), found.findings, found.runs, coverage, context)
+
+    def _model(self, row: ExplorationRow) -> WorldModel:
+        model = world_model(row.model)
+        if model.card.sha256 != row.model_sha256:
+            raise Hopeless(
+                f"this review began with another version of the {row.model} world model: review again"
+            )
+        return model
+
+    def _parents_violations(self, version: str) -> list[Playthrough]:
+        """The parent's playthroughs that led to its violations, where the store knows the parent."""
+        parent = self.store.version(version).remix_of
+        decisions = [
+            stored
+            for one in self.store.find_versions(parent or "")
+            for stored in self.store.decisions(one.id)
+        ]
+        names = {e.playthrough for d in decisions for e in d.evidence if e.playthrough is not None}
+        return [self.store.find_playthrough(name).playthrough for name in sorted(names)]
+
+
+@lru_cache(maxsize=1)
+def policy_bundle() -> Any:
+    """The policy that decides."""
+    from policies.bundle import load_bundle
+
+    return load_bundle()
+
+
+@lru_cache(maxsize=2)
+def world_model(name: str) -> WorldModel:
+    """The world model that bots play in."""
+    from worldmodel.models import load_model
+
+    return load_model(name)
+
+
+def _budget(row: ExplorationRow) -> Budget:
+    from bots.exploration import Budget
+
+    return Budget(**row.budget)
+
+
+def _condemned(decision: Decision) -> bool:
+    """Whether what was found in the media (rather than what is not yet known) rejects the world."""
+    return any(fired.action is Verdict.REJECTED and fired.findings for fired in decision.fired)
+
+
+def _evidence_of_media(decision: Decision, found: scan.Report) -> list[Any]:
+    from moderation.evidence import of_media
+
+    return of_media(decision, found.findings)
+
+
+@contextmanager
+def _checkpoint(store: Store, row: ExplorationRow) -> Iterator[Path]:
+    """Where the search keeps itself; removed once its result is in the store."""
+    path = store.home / "checkpoints" / f"{row.id}.npz"
+    path.parent.mkdir(exist_ok=True)
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def chart(played: Exploration) -> dict[str, Any]:
+    """What the report draws: discovery curves, the map of visits, what happened and what was seen."""
+    return {
+        "curves": {arm: _thinned(curve).tolist() for arm, curve in played.curves.items()},
+        "visited": {arm: grid.tolist() for arm, grid in played.visited.items()},
+        "happenings": [asdict(one) for one in played.happenings],
+        "sights": [asdict(one) for one in played.sights],
+        "scenes": list(played.scenes),
+    }
+
+
+def _thinned(curve: NDArray[np.int64], points: int = 200) -> NDArray[np.int64]:
+    keep = np.unique(np.linspace(0, max(0, len(curve) - 1), points).astype(int))
+    return curve[keep] if len(curve) else curve
+
+
+# -- scanning in pieces -------------------------------------------------------------------------------
+
+
+class Scan:
+    """One exploration's scan: every playthrough, then the distinct frames, then what it all comes to."""
+
+    def __init__(
+        self, store: Store, detectors: scan.Detectors, row: ExplorationRow, work: Work, model: WorldModel
+    ) -> None:
+        self.store = store
+        self.detectors = detectors
+        self.row = row
+        self.work = work
+        self.model = model
+
+    @cached_property
+    def world(self) -> CompiledWorld:
+        """The world that was played."""
+        return self.store.compile_version(self.row.version)
+
+    def run(self) -> None:
+        """Do what is not done yet."""
+        self._look_at_playthroughs()
+        self._look_at_frames()
+        self._conclude()
+
+    def _look_at_playthroughs(self) -> None:
+        stored = self.store.playthroughs(self.row.id)
+        done = self.store.pieces(self.row.id, "play")
+        scanner = scan.PlayScanner(self.world, self.detectors)
+        scanner.remember(self.store.frames(self.row.id), [scan.heard_from(r) for r, _ in done.values()])
+        total = sum(len(one.playthrough.actions) for one in stored)
+        steps = sum(len(one.playthrough.actions) for one in stored if one.ordinal in done)
+        for one, recording in recordings(self.model, self.world, stored, done):
+            self._keep(one, recording, scanner)
+            steps += len(one.playthrough.actions)
+            self.work.progress(steps, total, "frames")
+
+    def _keep(self, one: StoredPlaythrough, recording: Recording, scanner: scan.PlayScanner) -> None:
+        play = recording.playthrough
+        looked = scanner.look(play.id, one.ordinal, recording.frames, recording.sound, play.clips)
+        pixels = [new.pixels for new in looked.new_frames]
+        blob = self.store.blobs.put(_packed(pixels)) if pixels else None
+        with self.work.commit() as tx:
+            tx.looked_at(self.row.id, one.ordinal, play, looked.shown)
+            tx.add_frames(self.row.id, [new.row for new in looked.new_frames])
+            tx.add_findings(self.row.version, self.row.id, looked.findings)
+            for run in looked.runs:
+                tx.add_run(self.row.version, self.row.id, f"play {one.ordinal}", run)
+            tx.add_piece(self.row.id, "play", one.ordinal, scan.heard_json(looked.heard), blob)
+
+    def _look_at_frames(self) -> None:
+        chosen = scan.choose_frames(self.store.frames(self.row.id))
+        done = self.store.pieces(self.row.id, "frames")
+        batches = [chosen[first : first + scan.BATCH] for first in range(0, len(chosen), scan.BATCH)]
+        for number, batch in enumerate(batches):
+            if number not in done:
+                self._see(number, batch)
+            self.work.progress(min((number + 1) * scan.BATCH, len(chosen)), len(chosen), "distinct frames")
+
+    def _see(self, number: int, batch: Sequence[int]) -> None:
+        seen, runs = scan.see([self._pixels[ordinal] for ordinal in batch], self.detectors)
+        result = {str(o): scan.seen_json(one) for o, one in zip(batch, seen, strict=True)}
+        with self.work.commit() as tx:
+            for run in runs:
+                tx.add_run(self.row.version, self.row.id, f"frames {number}", run)
+            tx.add_piece(self.row.id, "frames", number, result)
+
+    @cached_property
+    def _pixels(self) -> list[NDArray[np.uint8]]:
+        """Distinct frames by ordinal."""
+        blobs = [blob for _, blob in self.store.pieces(self.row.id, "play").values() if blob is not None]
+        return [frame for blob in blobs for frame in _unpacked(self.store.blobs.read(blob))]
+
+    def _conclude(self) -> None:
+        frames = self.store.frames(self.row.id)
+        seen = {
+            int(ordinal): scan.seen_from(one)
+            for result, _ in self.store.pieces(self.row.id, "frames").values()
+            for ordinal, one in result.items()
+        }
+        heard: dict[str, Heard] = {}
+        for result, _ in self.store.pieces(self.row.id, "play").values():
+            heard.update(scan.heard_from(result))
+        plays = list(self._plays())
+        report = scan.conclude(plays, seen, scan.stand_ins(frames, sorted(seen)), heard, self.detectors)
+        thumbnail = self.store.blobs.put(_png(self._pixels[0])) if frames else None
+        with self.work.commit(done=True) as tx:
+            tx.add_findings(self.row.version, self.row.id, report.findings)
+            for run in report.runs:
+                tx.add_run(self.row.version, self.row.id, "words", run)
+            tx.scanned(self.row.id)
+            if thumbnail is not None:
+                tx.set_thumbnail(self.row.version, thumbnail)
+            tx.transition(self.row.version, WorldState.DECIDING, POLICY, _counted(plays, frames, seen))
+            _queue(tx, "decide", self.row.version, self.row.id, policy_bundle().sha256)
+
+    def _plays(self) -> Iterator[scan.Shown]:
+        lengths = scan.clip_steps(self.world)
+        for one in self.store.playthroughs(self.row.id):
+            assert one.shown is not None
+            present = tuple(situations(one.playthrough.clips, lengths))
+            yield scan.Shown(one.playthrough.id, one.shown, present)
+
+
+def recordings(
+    model: WorldModel, world: CompiledWorld, stored: Sequence[StoredPlaythrough], done: Mapping[int, object]
+) -> Iterator[tuple[StoredPlaythrough, Recording]]:
+    """See and hear again what is not done, in batches whose rows are the same after an interruption."""
+    from bots.record import regenerate_many
+    from bots.recording import EVIDENCE_BATCH
+
+    for first in range(0, len(stored), EVIDENCE_BATCH):
+        batch = stored[first : first + EVIDENCE_BATCH]
+        if all(one.ordinal in done for one in batch):
+            continue
+        made = regenerate_many(model, world, [one.playthrough for one in batch])
+        yield from ((o, r) for o, r in zip(batch, made, strict=True) if o.ordinal not in done)
+
+
+def _counted(plays: Sequence[scan.Shown], frames: Sequence[object], seen: Mapping[int, object]) -> str:
+    total = sum(len(play.shown) for play in plays)
+    return f"{len(plays)} playthroughs, {total} frames, {len(frames)} distinct, {len(seen)} looked at"
+
+
+def _packed(frames: Sequence[NDArray[np.uint8]]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, frames=np.stack(frames))
+    return buffer.getvalue()
+
+
+def _unpacked(data: bytes) -> NDArray[np.uint8]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        frames: NDArray[np.uint8] = file["frames"]
+    return frames
+
+
+def _png(frame: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "PNG")
+    return buffer.getvalue()
