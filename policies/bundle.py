@@ -174,16 +174,20 @@ def _plain(value: Any) -> Any:
     return next((kind(value) for kind in (int, float, str) if isinstance(value, kind)), value)
 
 
-def _place(raw: Any, keys: Iterable[str | int]) -> tuple[int, int]:
+def _place(node: Any, keys: Iterable[str | int]) -> tuple[int, int]:
     """Line and column (from 1) of the deepest part of a path that the file has."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
     place = (1, 1)
     for key in keys:
-        known = key in raw if isinstance(raw, dict) else isinstance(raw, list) and isinstance(key, int)
-        if not known:
+        if isinstance(node, CommentedMap) and key in node:
+            line, column = node.lc.value(key)
+        elif isinstance(node, CommentedSeq) and isinstance(key, int):
+            line, column = node.lc.item(key)
+        else:
             break
-        marks = raw.lc.value(key) if isinstance(raw, dict) else raw.lc.item(key)
-        place = (marks[0] + 1, marks[1] + 1)
-        raw = raw[key]
+        place = (line + 1, column + 1)
+        node = node[key]
     return place
 
 
@@ -209,7 +213,8 @@ def _header(path: Path, sources: list[_File]) -> Header:
     if len(owners) != 1:
         names = ", ".join(s.path.name for s in owners) or "no file"
         remedy = f"Put {', '.join(HEADER_KEYS)} into one file."
-        raise BundleError([Problem(str(path), f"the header must stand in exactly one file, not {names}", remedy)])
+        problem = f"the header must stand in exactly one file, not {names}"
+        raise BundleError([Problem(str(path), problem, remedy)])
     values = {key: getattr(owners[0].document, key) for key in HEADER_KEYS}
     if missing := [key for key, value in values.items() if value is None]:
         remedy = f"Add {', '.join(missing)}."
@@ -312,7 +317,7 @@ def _hash(header: Header, rules: tuple[Rule, ...], cases: tuple[CaseSpec, ...]) 
     content = {
         "header": header.model_dump(mode="json", exclude={"status"}),
         "rules": [rule.spec.model_dump(mode="json") for rule in rules],
-        "tests": sorted((case.model_dump(mode="json") for case in cases), key=lambda case: json.dumps(case)),
+        "tests": sorted((case.model_dump(mode="json") for case in cases), key=json.dumps),
     }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -117,7 +117,7 @@ def _missing(
 
 def _version(text: str) -> tuple[int, ...]:
     """The leading numbers of a version, without trailing zeros: ``3``, ``3.0`` and ``3.0-rc1`` are equal."""
-    numbers = [int("".join(filter(str.isdigit, part)) or 0) for part in text.split("-")[0].split(".")]
+    numbers = [int("".join(filter(str.isdigit, part)) or 0) for part in text.partition("-")[0].split(".")]
     while numbers and numbers[-1] == 0:
         numbers.pop()
     return tuple(numbers)
@@ -125,24 +125,23 @@ def _version(text: str) -> tuple[int, ...]:
 
 def _shortfalls(bundle: Bundle, coverage: Coverage) -> list[str]:
     floor = bundle.header.coverage
-    checks = [
-        (
-            coverage.sample_episodes < floor.min_sample_episodes,
+    words = []
+    if coverage.sample_episodes < floor.min_sample_episodes:
+        words.append(
             f"only {coverage.sample_episodes} of the {floor.min_sample_episodes} independent playthroughs "
-            "that the policy asks for were played and scanned",
-        ),
-        (
-            coverage.search_steps < floor.min_search_steps,
+            "that the policy asks for were played and scanned"
+        )
+    if coverage.search_steps < floor.min_search_steps:
+        words.append(
             f"only {coverage.search_steps:,} of the {floor.min_search_steps:,} search steps that the policy "
-            "asks for were taken",
-        ),
-        (
-            not coverage.discovery_rate <= floor.max_discovery_rate,
+            "asks for were taken"
+        )
+    if not coverage.discovery_rate <= floor.max_discovery_rate:  # NaN is no rate, and so too much
+        words.append(
             f"exploration still found {coverage.discovery_rate:.1f} new cells per 1,000 steps when it "
-            f"stopped; the policy's limit is {floor.max_discovery_rate:g}",
-        ),
-    ]
-    return [f"Too little was looked at: {words}." for short, words in checks if short]
+            f"stopped; the policy's limit is {floor.max_discovery_rate:g}"
+        )
+    return [f"Too little was looked at: {shortfall}." for shortfall in words]
 
 
 def _bounds(outcomes: Sequence[_Outcome], coverage: Coverage) -> tuple[Bound, ...]:

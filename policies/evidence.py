@@ -15,8 +15,6 @@ from policies.types import Finding, Source
 
 NEAR = 1.0
 """Seconds: findings of one playthrough no further apart than this belong to one run."""
-SAMPLE = 0.5
-"""Seconds that one sampled frame stands for when a finding spans near-identical frames."""
 TOGETHER = 0.25
 """Seconds: two findings no further apart than this are about the same moment."""
 
@@ -123,18 +121,13 @@ def _runs(findings: Iterable[Finding]) -> list[list[Finding]]:
     return runs
 
 
-def _covered(run: Sequence[Finding]) -> float:
-    """Seconds of a run's own spans, gaps left out."""
-    total, reach = 0.0, -inf
-    for finding in run:
-        total += max(0.0, _end(finding) - max(reach, finding.start))
-        reach = max(reach, _end(finding))
-    return total
+def _moments(runs: Iterable[Sequence[Finding]]) -> int:
+    """Distinct moments of the longest run: however long a view stands still, it was looked at once."""
+    return max((len({f.start for f in run}) for run in runs), default=0)
 
 
-def _samples(run: Sequence[Finding]) -> int:
-    """Sampled frames of a run: its distinct moments, or as many as its spans stand for."""
-    return max(len({f.start for f in run}), 1 + int(_covered(run) / SAMPLE + 1e-9))
+def _lasting(run: Sequence[Finding]) -> float:
+    return max(_end(f) for f in run) - run[0].start
 
 
 def _max(evidence: Evidence, label: str) -> float:
@@ -153,13 +146,16 @@ def _count(evidence: Evidence, label: str, threshold: float) -> int:
 def _duration(evidence: Evidence, label: str, threshold: float) -> float:
     seconds: dict[tuple[str | None, str | None], float] = {}
     for run in _runs(evidence.select(label, threshold)):
-        place = _place(run[0])
-        seconds[place] = seconds.get(place, 0.0) + max(_end(f) for f in run) - run[0].start
+        seconds[_place(run[0])] = seconds.get(_place(run[0]), 0.0) + _lasting(run)
     return max(seconds.values(), default=0.0)
 
 
+def _longest(evidence: Evidence, label: str, threshold: float) -> float:
+    return max((_lasting(run) for run in _runs(evidence.select(label, threshold))), default=0.0)
+
+
 def _streak(evidence: Evidence, label: str, threshold: float) -> int:
-    return max((_samples(run) for run in _runs(evidence.select(label, threshold))), default=0)
+    return _moments(_runs(evidence.select(label, threshold)))
 
 
 def _distinct_episodes(evidence: Evidence, label: str, threshold: float) -> int:
@@ -171,8 +167,7 @@ def _first_at(evidence: Evidence, label: str, threshold: float) -> float:
 
 
 def _together(evidence: Evidence, label: str, threshold: float, other: str, other_threshold: float) -> int:
-    both = evidence.both(label, threshold, other, other_threshold)
-    return sum(_samples(run) for run in _runs(both))
+    return _moments(_runs(evidence.both(label, threshold, other, other_threshold)))
 
 
 @dataclass(frozen=True)
@@ -199,7 +194,20 @@ FUNCTIONS: dict[str, Function] = {
         _count, _LABEL_AT, "int", True, False, "the number of “{0}” findings scoring {1} or more"
     ),
     "duration": Function(
-        _duration, _LABEL_AT, "double", True, False, "the seconds of one playthrough in which “{0}” scores {1} or more"
+        _duration,
+        _LABEL_AT,
+        "double",
+        True,
+        False,
+        "the seconds of one playthrough in which “{0}” scores {1} or more",
+    ),
+    "longest": Function(
+        _longest,
+        _LABEL_AT,
+        "double",
+        True,
+        False,
+        "the seconds for which “{0}” scores {1} or more without a break",
     ),
     "streak": Function(
         _streak, _LABEL_AT, "int", True, False, "the longest run of frames in which “{0}” scores {1} or more"
@@ -221,6 +229,6 @@ FUNCTIONS: dict[str, Function] = {
         "int",
         True,
         False,
-        "the number of moments at which “{0}” scores {1} or more and “{2}” scores {3} or more",
+        "the longest run of frames in which “{0}” scores {1} or more and “{2}” scores {3} or more",
     ),
 }

@@ -149,7 +149,7 @@ def compile_expression(source: str, labels: Mapping[str, tuple[str, ...]]) -> Ex
 
 
 def _parse(source: str) -> Node:
-    from celpy import CELParseError
+    from celpy.celparser import CELParseError
 
     try:
         tree: Node = _environment().compile(source)

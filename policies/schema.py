@@ -103,7 +103,7 @@ class RuleSpec(_Strict):
         used = {name for _, name, _, _ in parts if name is not None}
         if unknown := used - EXPLANATION_FIELDS.keys():
             known = ", ".join(sorted(EXPLANATION_FIELDS))
-            raise ValueError(f"unknown placeholder {{{sorted(unknown)[0]}}}; choose from {known}")
+            raise ValueError(f"unknown placeholder {{{min(unknown)}}}; choose from {known}")
         return template
 
 

@@ -70,6 +70,8 @@ class Coverage:
 
 
 class Verdict(StrEnum):
+    """What a policy says about a world version."""
+
     CLEARED = "cleared"
     NEEDS_REVIEW = "needs_review"
     REJECTED = "rejected"
@@ -109,6 +111,8 @@ class Bound:
 
 @dataclass(frozen=True)
 class Decision:
+    """What a bundle decided, and everything that led to it."""
+
     verdict: Verdict
     policy: str
     """Name and version of the bundle."""
