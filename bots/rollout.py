@@ -90,3 +90,10 @@ def _run(model: WorldModel, start: State, choose: Callable[[State, int], Tensor]
         clips=torch.stack(clips),
         alive=torch.stack(alive),
     )
+
+
+def prepend(start: State, states: State) -> State:
+    """The stacked (T, B, ...) states with the start's (B, ...) before them."""
+    return State(
+        **{f.name: torch.cat([getattr(start, f.name)[None], getattr(states, f.name)]) for f in fields(State)}
+    )

@@ -1,0 +1,171 @@
+"""Seeing and hearing playthroughs again, bit for bit.
+
+Floating point repeats only at one batch shape, so evidence is always regenerated in batches of
+EVIDENCE_BATCH rows: playthroughs side by side for the dynamics, and moments of one playthrough side by side
+for the frames. What is over is filled with copies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bots.clips import write_clip, write_lossless
+from bots.recording import EVIDENCE_BATCH, Playthrough, Recording, Replay
+from bots.rollout import column, prepend, replay
+from bots.search import padded_actions
+from worldmodel.compiled import CompiledWorld
+from worldmodel.protocol import State, WorldModel
+from worldmodel.sound import mix
+
+__all__ = [
+    "Recording",
+    "Replay",
+    "WrongWorld",
+    "regenerate",
+    "regenerate_many",
+    "verify",
+    "write_clip",
+    "write_lossless",
+]
+
+
+class WrongWorld(ValueError):
+    """A playthrough of another world version or model than the one it is to be regenerated with."""
+
+
+@dataclass(frozen=True)
+class _Course:
+    """What a playthrough came to, before it is drawn."""
+
+    playthrough: Playthrough
+    states: State
+    """T+1 rows."""
+    events: NDArray[np.bool_]
+    clips: NDArray[np.int16]
+
+
+def regenerate(model: WorldModel, world: CompiledWorld, playthrough: Playthrough) -> Recording:
+    """Play it again from its spawn with frames and sound. Raises WrongWorld for another world or model."""
+    return next(regenerate_many(model, world, [playthrough]))
+
+
+def regenerate_many(
+    model: WorldModel, world: CompiledWorld, playthroughs: Iterable[Playthrough]
+) -> Iterator[Recording]:
+    """Recordings one by one, in the order given.
+
+    At any time the states of EVIDENCE_BATCH playthroughs and the frames of one are held.
+    """
+    waiting = iter(playthroughs)
+    while group := list(islice(waiting, EVIDENCE_BATCH)):
+        for course in _courses(model, world, group):
+            yield _record(model, world, course)
+
+
+def verify(model: WorldModel, world: CompiledWorld, recorded: Recording | Playthrough) -> Replay:
+    """Regenerate and compare with what was recorded.
+
+    A playthrough carries hashes of the whole only; with its Recording the first differing frame is named.
+    Raises ValueError for a playthrough that was never recorded.
+    """
+    old = recorded.playthrough if isinstance(recorded, Recording) else recorded
+    if old.frames_sha256 is None or old.sound_sha256 is None:
+        raise ValueError(f"playthrough {old.id} has no hashes to compare with: regenerate it first")
+    new = regenerate(model, world, old)
+    if new.first_difference is not None:
+        return Replay(False, new.first_difference, "events or voices differ")
+    if new.playthrough.frames_sha256 != old.frames_sha256:
+        step = (
+            _first_frame(recorded.frame_marks, new.frame_marks) if isinstance(recorded, Recording) else None
+        )
+        return Replay(False, step, "frames differ")
+    if new.playthrough.sound_sha256 != old.sound_sha256:
+        return Replay(False, None, "sound differs")
+    return Replay(True)
+
+
+def _first_frame(old: NDArray[np.uint32], new: NDArray[np.uint32]) -> int | None:
+    if len(old) != len(new):
+        return min(len(old), len(new))
+    different = np.nonzero(old != new)[0]
+    return int(different[0]) if len(different) else None
+
+
+def _courses(model: WorldModel, world: CompiledWorld, group: Sequence[Playthrough]) -> Iterator[_Course]:
+    for playthrough in group:
+        _check(model, world, playthrough)
+    rows = [group[i % len(group)] for i in range(EVIDENCE_BATCH)]
+    start = model.spawn([world] * len(rows), [p.seed for p in rows], [p.spawn for p in rows])
+    if not any(len(p.actions) for p in group):
+        rows = [replace(p, actions=np.zeros(1, np.uint8)) for p in rows]
+    played = replay(model, start, padded_actions(rows).to(model.device))
+    states = prepend(start, played.states)
+    for row, playthrough in enumerate(group):
+        steps = len(playthrough.actions)
+        yield _Course(
+            playthrough=playthrough,
+            states=column(states, row, steps + 1),
+            events=played.events[:steps, row].cpu().numpy(),
+            clips=played.clips[:steps, row].cpu().numpy().astype(np.int16),
+        )
+
+
+def _check(model: WorldModel, world: CompiledWorld, playthrough: Playthrough) -> None:
+    if playthrough.world != world.key:
+        raise WrongWorld(
+            f"playthrough {playthrough.id} is of world {playthrough.world[:12]}, not of {world.key[:12]} "
+            f"({world.title}): compile the version that it names"
+        )
+    if playthrough.model != model.card.sha256:
+        raise WrongWorld(
+            f"playthrough {playthrough.id} was played on model {playthrough.model[:12]}, not on "
+            f"{model.card.name} {model.card.version} ({model.card.sha256[:12]}): load the model that it names"
+        )
+
+
+def _record(model: WorldModel, world: CompiledWorld, course: _Course) -> Recording:
+    frames = _frames(model, course.states)
+    sound = mix(world, course.events, course.clips)
+    old = course.playthrough
+    truth = replace(
+        old,
+        events=course.events,
+        clips=course.clips,
+        frames_sha256=_hash_frames(frames),
+        sound_sha256=hashlib.sha256(sound.tobytes()).hexdigest(),
+    )
+    different = (old.events != course.events).any(1) | (old.clips != course.clips)
+    return Recording(
+        playthrough=truth,
+        frames=frames,
+        sound=sound,
+        frame_marks=np.array([zlib.crc32(frame.tobytes()) for frame in frames], np.uint32),
+        first_difference=int(different.argmax()) if different.any() else None,
+    )
+
+
+def _frames(model: WorldModel, states: State) -> NDArray[np.uint8]:
+    """(T+1, H, W, 3) RGB, drawn EVIDENCE_BATCH moments at a time."""
+    count = len(states)
+    drawn = []
+    for first in range(0, count, EVIDENCE_BATCH):
+        rows = torch.arange(first, first + EVIDENCE_BATCH).clamp(max=count - 1)
+        frames = model.render(states[rows.to(states.world.device)])
+        drawn.append(frames[: count - first].permute(0, 2, 3, 1).cpu())
+    return np.ascontiguousarray(torch.cat(drawn).numpy())
+
+
+def _hash_frames(frames: NDArray[np.uint8]) -> str:
+    """SHA-256 over the frames as (3, H, W) each, the layout that a model gives them in."""
+    digest = hashlib.sha256()
+    for frame in frames:
+        digest.update(frame.transpose(2, 0, 1).tobytes())
+    return digest.hexdigest()
