@@ -241,10 +241,12 @@ class Arena:
 
 
 def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
-    """(H, W, 3) RGB as JPEG, quality 85."""
+    """(H, W, 3) RGB as JPEG, quality 85, colours at full resolution: pixel art shows every halo."""
     import cv2
 
-    good, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    full = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    how = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, full]
+    good, data = cv2.imencode(".jpg", picture[..., ::-1], how)
     if not good:
         raise RuntimeError("OpenCV could not encode a frame")
     return data.tobytes()

@@ -43,7 +43,7 @@ def serve(
     Only published worlds are served. Ctrl-C stops. Exit codes: 0 stopped, 1 the address is taken.
     """
     from feedapi.app import create_app
-    from feedapi.server import AddressTaken, address, listen, run
+    from feedapi.server import AddressTaken, Server, address, listen
 
     def load() -> WorldModel:
         from worldmodel.models import load_model
@@ -56,9 +56,8 @@ def serve(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
     url = address(listener)
-    run(
-        create_app(home, load, sessions), listener, lambda: typer.echo(f"The feed is at {url} (Ctrl-C stops)")
-    )
+    app = create_app(home, load, sessions)
+    Server(app, lambda: typer.echo(f"The feed is at {url} (Ctrl-C stops)")).serve_on(listener)
     typer.echo("Stopped.")
 
 

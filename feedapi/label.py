@@ -47,9 +47,8 @@ def label_of(coverage: Coverage, bounds: Sequence[Bound]) -> Label:
         ),
         Row("May still show a violation", upper, SESSION_WORDS),
     )
-    short = (
-        f"{duration(steps)} of bot play · risk left {upper}" if loosest else f"{duration(steps)} of bot play"
-    )
+    played = f"Bots played {duration(steps)}"
+    short = f"{played} · risk {upper}" if loosest else f"{played} · risk not bounded"
     return Label(short, rows, tuple(bound_row(bound) for bound in loosest))
 
 

@@ -36,26 +36,26 @@ def address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(app: FastAPI, listener: socket.socket, started: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM, then close every session and return. Calls ``started`` when ready."""
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        ws_max_size=LARGEST_MESSAGE,
-        ws_per_message_deflate=False,  # frames are JPEG already
-        timeout_graceful_shutdown=PATIENCE,
-    )
-    server = _Server(config, started)
-    with listener, suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped
-        server.run(sockets=[listener])
+class Server(uvicorn.Server):
+    """uvicorn, set up for live play. ``started_hook`` is called once it accepts connections."""
 
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, app: FastAPI, started_hook: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            ws_max_size=LARGEST_MESSAGE,
+            ws_per_message_deflate=False,  # frames are JPEG already
+            timeout_graceful_shutdown=PATIENCE,
+        )
         super().__init__(config)
-        self._announce = started
+        self._started_hook = started_hook
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._announce()
+            self._started_hook()
+
+    def serve_on(self, listener: socket.socket) -> None:
+        """Serve until SIGINT, SIGTERM or ``should_exit``; then close every session and return."""
+        with listener, suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped
+            self.run(sockets=[listener])

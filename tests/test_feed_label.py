@@ -23,14 +23,14 @@ BOUNDS = (Bound("hate-slur", 0.9, 60, 0.055), Bound("threat", 0.58, 60, 0.086))
 def test_the_label_states_the_loosest_bound() -> None:
     label = label_of(COVERAGE, BOUNDS)
 
-    assert label.short == "30 min of bot play · risk left ≤ 8.6 %"
+    assert label.short == "Bots played 30 min · risk ≤ 8.6 %"
     assert [row.name for row in label.bounds] == ["threat", "hate slur"]
 
 
 def test_without_a_bound_the_label_says_so() -> None:
     label = label_of(COVERAGE, ())
 
-    assert label.short == "30 min of bot play"
+    assert label.short == "Bots played 30 min · risk not bounded"
     assert label.rows[-1].value == "not bounded"
 
 
