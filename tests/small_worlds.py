@@ -1,8 +1,8 @@
 """Tiny worlds drawn in text, for tests of play.
 
-``#`` wall, ``.`` empty, ``^`` hazard, ``o`` coin, ``k`` key, ``D`` door (group 1), ``P`` portal (link 2, leads to
-the tile marked ``p``), ``L`` lever (link 3), ``C`` character (clip 0), ``G`` goal, ``@`` start, ``w`` walker,
-``g`` ghost, ``c`` chaser. Everything outside the drawing is wall.
+``#`` wall, ``.`` empty, ``^`` hazard, ``o`` coin, ``k`` key, ``D`` door (group 1), ``P`` portal (link 2,
+leads to the tile marked ``p``), ``L`` lever (link 3), ``C`` character (clip 0), ``G`` goal, ``@`` start,
+``w`` walker, ``g`` ghost, ``c`` chaser. Everything outside the drawing is wall.
 """
 
 from __future__ import annotations

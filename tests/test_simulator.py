@@ -96,7 +96,9 @@ def test_in_top_view_there_is_no_gravity() -> None:
 
 
 def test_a_coin_disappears_is_counted_and_stays_gone() -> None:
-    state, seen = play(small_world("######\n#@.o.#\n######"), [Action.RIGHT] * 20 + [Action.LEFT] * 60 + [Action.RIGHT] * 60)
+    state, seen = play(
+        small_world("######\n#@.o.#\n######"), [Action.RIGHT] * 20 + [Action.LEFT] * 60 + [Action.RIGHT] * 60
+    )
     assert sum("COLLECT" in step for step in events(seen)) == 1
     assert int(state.coins) == 1
     assert not bool((state.canvas == Tile.COIN).any())
@@ -115,7 +117,7 @@ def test_a_door_stays_shut_without_a_key_and_opens_whole_with_one() -> None:
 
 def test_a_lever_needs_the_interact_key_and_flashes_the_lights() -> None:
     world = small_world("#####\n#@L.#\n#####")
-    passed, seen = play(world, [Action.RIGHT] * 8)
+    _, seen = play(world, [Action.RIGHT] * 8)
     assert "LEVER" not in happened(seen)
     pulled, seen = play(world, [Action.RIGHT] * 6 + [Action.LEFT] * 2 + [Action.INTERACT])
     assert "LEVER" in events(seen)[-1]
@@ -216,7 +218,8 @@ def test_a_saved_state_goes_on_as_if_it_had_never_been_saved() -> None:
     for _ in range(20):
         state, seen = simulator.step(state, torch.tensor([5]))
         restored, again = elsewhere.step(restored, torch.tensor([5]))
-        assert seen.frames is not None and again.frames is not None
+        assert seen.frames is not None
+        assert again.frames is not None
         assert torch.equal(seen.frames, again.frames)
 
 

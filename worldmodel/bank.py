@@ -27,6 +27,7 @@ WALKER_DROP = 4
 
 
 def mechanics_row(mechanics: Mechanics) -> list[int]:
+    """The columns of ``MECHANICS`` as one row."""
     return [int(getattr(mechanics, name)) for name in MECHANICS]
 
 
@@ -144,7 +145,9 @@ class BankedModel:
         """
         chosen = [0] * len(worlds) if spawns is None else list(spawns)
         if not len(worlds) == len(seeds) == len(chosen):
-            raise ValueError(f"{len(worlds)} worlds, {len(seeds)} seeds and {len(chosen)} spawns must be as many")
+            raise ValueError(
+                f"{len(worlds)} worlds, {len(seeds)} seeds and {len(chosen)} spawns must be as many"
+            )
         for world, spawn in zip(worlds, chosen, strict=True):
             if not 0 <= spawn < min(len(world.spawns), MAX_SPAWNS):
                 raise IndexError(f"world {world.title!r} has {len(world.spawns)} spawn points, not {spawn}")
@@ -173,5 +176,3 @@ def _saved_keys(data: bytes) -> list[str]:
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     keys: list[str] = json.loads(header["__metadata__"]["worlds"])
     return keys
-
-

@@ -33,7 +33,6 @@ def crop(grid: Tensor, tile: Tensor, radius: int = 1, outside: int = Tile.SOLID)
 
 def _gather(grid: Tensor, rows: Tensor, cols: Tensor, outside: int) -> Tensor:
     height, width = grid.shape[1:]
-    rows, cols = torch.broadcast_tensors(rows, cols)
     inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
     index = rows.clamp(0, height - 1) * width + cols.clamp(0, width - 1)
     values = grid.flatten(1).gather(1, index.flatten(1).long()).view(index.shape)
@@ -68,6 +67,7 @@ class Layers:
 
 
 def read_layers(bank: WorldBank, state: State) -> Layers:
+    """Everything that the memory shows around each player."""
     corner = camera(state.position)
     tile, offset = torch.div(corner, TILE, rounding_mode="floor"), corner % TILE
     reach = torch.arange(VIEW, device=corner.device)

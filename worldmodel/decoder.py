@@ -28,6 +28,8 @@ SOURCES = 4
 
 @dataclass(frozen=True)
 class DecoderConfig:
+    """Widths of the light and the pixel network."""
+
     light_width: int = 24
     light_channels: int = 8
     pixel_width: int = 24
@@ -35,6 +37,8 @@ class DecoderConfig:
 
 @dataclass(frozen=True)
 class DecoderInputs:
+    """What the decoder sees of B moments."""
+
     layers: Tensor
     """(B, 15, FRAME, FRAME) float32 0..1."""
     tiles: Tensor
@@ -50,6 +54,7 @@ CONDITIONS = 4 + 2 + 2
 
 
 def decoder_inputs(bank: WorldBank, state: State, layers: Layers) -> DecoderInputs:
+    """Layers as numbers, with the tiles' classes by light cell and the world's conditions."""
     stacked = torch.cat([layers.picture, layers.changing, layers.enemies, layers.player], 1)
     return DecoderInputs(
         layers=stacked.float() / 255,
@@ -93,6 +98,10 @@ def _conditions(bank: WorldBank, state: State) -> Tensor:
 
 
 class Decoder(nn.Module):
+    """Light network, pixel network and the mixture of the layers."""
+
+    upsample: Tensor
+
     def __init__(self, config: DecoderConfig | None = None) -> None:
         super().__init__()
         config = config or DecoderConfig()
@@ -122,7 +131,8 @@ class Decoder(nn.Module):
 
 def _bilinear() -> Tensor:
     """(FRAME, CELLS) matrix that interpolates linearly between the cells' centres."""
-    return functional.interpolate(torch.eye(CELLS)[None], size=FRAME, mode="linear")[0].T.contiguous()
+    matrix: Tensor = functional.interpolate(torch.eye(CELLS)[None], size=FRAME, mode="linear")[0].T
+    return matrix.contiguous()
 
 
 def _mix(layers: Tensor, logits: Tensor) -> Tensor:

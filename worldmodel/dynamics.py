@@ -1,8 +1,8 @@
 """The learned dynamics: three small networks that read the memory around a thing and say what it does next.
 
-``Motion`` moves the player, ``Touch`` says what the player's surroundings do to it and to the map, ``Enemies``
-moves each enemy slot. Each sees a 3 x 3 crop of the canvas, its own place inside the tile, its own state and the
-world's mechanics, all as classes, and answers in classes: integers leave nothing to drift.
+``motion`` moves the player, ``touch`` says what the player's surroundings do to it and to the map,
+``enemies`` moves each enemy slot. Each sees a 3 x 3 crop of the canvas, its own place inside the tile, its
+own state and the world's mechanics, all as classes, and answers in classes: integers leave nothing to drift.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ from worldmodel.protocol import State
 SPEED_X = 8
 """Greatest speed and displacement along x, units per step."""
 SPEED_Y = 18
-MOTION_SIZES = {"vx": 2 * SPEED_X + 1, "vy": 2 * SPEED_Y + 1, "dx": 2 * SPEED_X + 1, "dy": 2 * SPEED_Y + 1, "facing": 2}
+MOTION_SIZES = {
+    "vx": 2 * SPEED_X + 1,
+    "vy": 2 * SPEED_Y + 1,
+    "dx": 2 * SPEED_X + 1,
+    "dy": 2 * SPEED_Y + 1,
+    "facing": 2,
+}
 """Classes of each motion head; numbers are offset so that class 0 is the most negative."""
 TOUCH_SIZES = {"taken": 9, "unlocked": 9, "pulled": 9, "speaks": 1, "hurt": 1, "portal": 1, "goal": 1}
 """Binary outputs of each touch head, 9 for the tiles of the crop."""
@@ -36,6 +42,8 @@ CHASE_CELL, CHASE_CELLS = 16, 10
 
 @dataclass(frozen=True)
 class DynamicsConfig:
+    """Widths of the three networks, and layers before their heads."""
+
     motion_width: int = 320
     touch_width: int = 224
     enemy_width: int = 160
@@ -75,10 +83,11 @@ class Trunk(nn.Module):
         x = functional.relu(self.stem(x))
         for block in self.blocks:
             x = x + functional.relu(block(x))
-        return self.head(x)
+        logits: Tensor = self.head(x)
+        return logits
 
     def named(self, logits: Tensor) -> dict[str, Tensor]:
-        return dict(zip(self.sizes, logits.split(list(self.sizes.values()), -1), strict=True))
+        return dict(zip(self.sizes, torch.split(logits, list(self.sizes.values()), -1), strict=True))
 
 
 def _mechanics(bank: WorldBank, state: State) -> dict[str, Tensor]:
@@ -111,7 +120,9 @@ def touch_features(state: State, actions: Tensor) -> Tensor:
     flags = torch.stack(
         [state.touched, state.safe == 0, state.keys > 0, state.speech == 0, actions == Action.INTERACT], -1
     )
-    return torch.cat([local_tiles(state.canvas, state.position), inside_tile(state.position), flags.float()], -1)
+    return torch.cat(
+        [local_tiles(state.canvas, state.position), inside_tile(state.position), flags.float()], -1
+    )
 
 
 def enemy_features(bank: WorldBank, state: State, slots: Tensor) -> Tensor:
@@ -193,12 +204,17 @@ def decide_contacts(state: State, logits: dict[str, Tensor]) -> Contacts:
 
 def apply_enemies(bank: WorldBank, state: State, logits: dict[str, Tensor]) -> State:
     """Every slot moved (logits (B, ENEMY_SLOTS, ...)); empty slots stay."""
-    table = torch.tensor([[0, 0], [1, 0], [-1, 0], [0, -1], [0, 1]], dtype=torch.int32, device=state.canvas.device)
+    table = torch.tensor(
+        [[0, 0], [1, 0], [-1, 0], [0, -1], [0, 1]], dtype=torch.int32, device=state.canvas.device
+    )
     there = state.enemy_kind > 0
     speed = bank.mechanics[state.world, MECHANICS.index("enemy_speed")][:, None, None]
     shift = table[logits["move"].argmax(-1)] * speed * there[..., None]
     heading = torch.where(there, logits["heading"].argmax(-1).int(), state.enemy_heading)
     touched = ((logits["touch"].argmax(-1) == 1) & there).any(1)
     return state.updated(
-        enemy_position=state.enemy_position + shift, enemy_heading=heading, touched=touched, step=state.step + 1
+        enemy_position=state.enemy_position + shift,
+        enemy_heading=heading,
+        touched=touched,
+        step=state.step + 1,
     )

@@ -1,4 +1,4 @@
-"""How far the neural world model can be trusted: side by side with the simulator on worlds it never trained on."""
+"""How far the neural world model can be trusted: beside the simulator, on worlds it never trained on."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ class Agreement:
 
 @dataclass
 class EventScore:
+    """Counts of one event."""
+
     true: int = 0
     predicted: int = 0
     simulated: int = 0
@@ -85,12 +87,19 @@ def psnr(frames: Tensor, truth: Tensor) -> Tensor:
 
 @torch.no_grad()
 def evaluate(
-    model: WorldModel, worlds: Sequence[CompiledWorld], *, episodes: int = 4, seed: int = 0, horizon: int = 256
+    model: WorldModel,
+    worlds: Sequence[CompiledWorld],
+    *,
+    episodes: int = 4,
+    seed: int = 0,
+    horizon: int = 256,
 ) -> Evaluation:
     """Play ``episodes`` per world in both, compare, and fork actions along the way."""
     simulator = Simulator(model.device)
     generator = torch.Generator().manual_seed(seed)
-    result = Evaluation(len(worlds), len(worlds) * episodes, events={e.name.lower(): EventScore() for e in Event})
+    result = Evaluation(
+        len(worlds), len(worlds) * episodes, events={e.name.lower(): EventScore() for e in Event}
+    )
     own, truth = _starts(model, simulator, worlds, episodes, generator)
     first = simulator.render(truth)
     actions = torch.zeros(len(own), dtype=torch.long)
@@ -145,7 +154,13 @@ class _Tally:
         self.forks: list[Tensor] = []
 
     def compare(
-        self, simulator: Simulator, before: State, actions: Tensor, own: State, seen: Observation, result: Evaluation
+        self,
+        simulator: Simulator,
+        before: State,
+        actions: Tensor,
+        own: State,
+        seen: Observation,
+        result: Evaluation,
     ) -> None:
         """One step of the model against the simulator's step from the very same state."""
         expected, told = simulator.step(before, actions.to(before.canvas.device), render=False)
@@ -192,7 +207,11 @@ def measure_speed(
 ) -> list[Speed]:
     """Rates on this machine with torch's present thread count."""
     return [
-        Speed(batch, _rate(model, world, batch, seconds, render=True), _rate(model, world, batch, seconds, render=False))
+        Speed(
+            batch,
+            _rate(model, world, batch, seconds, render=True),
+            _rate(model, world, batch, seconds, render=False),
+        )
         for batch in batches
     ]
 

@@ -76,7 +76,9 @@ def apply_contacts(bank: WorldBank, state: State, found: Contacts) -> tuple[Stat
     effect = bank.effects[state.world, _link(links, found.pulled)]
     opened = torch.where(pulled & (effect == LeverEffect.OPEN), _link(links, found.pulled), 0)
     whole = bank.links[state.world]
-    canvas = open_doors(open_doors(canvas, whole, torch.where(unlocked, _link(links, found.unlocked), 0)), whole, opened)
+    canvas = open_doors(
+        open_doors(canvas, whole, torch.where(unlocked, _link(links, found.unlocked), 0)), whole, opened
+    )
 
     speaks = found.speakers.flatten(1).any(1)
     clip = torch.where(speaks, _link(links, found.speakers) - 1, -1)
@@ -94,7 +96,9 @@ def apply_contacts(bank: WorldBank, state: State, found: Contacts) -> tuple[Stat
         safe=torch.where(found.hurt, SAFE_STEPS, (state.safe - 1).clamp(min=0)),
         keys=(state.keys + keys - unlocked.int()).clamp(0, 3),
         coins=state.coins + coins,
-        flash=torch.where(pulled & (effect == LeverEffect.FLASH), FLASH_STEPS, (state.flash - 1).clamp(min=0)),
+        flash=torch.where(
+            pulled & (effect == LeverEffect.FLASH), FLASH_STEPS, (state.flash - 1).clamp(min=0)
+        ),
         speech=torch.where(speaks, SPEECH_STEPS, (state.speech - 1).clamp(min=0)),
         done=state.done | found.goal,
     )

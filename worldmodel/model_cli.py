@@ -28,7 +28,9 @@ def register_worldmodel(app: typer.Typer) -> None:
 
 
 def train(
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints, metrics and weights.")] = Path("runs/cpu"),
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints, metrics and weights.")] = Path(
+        "runs/cpu"
+    ),
     dynamics_steps: Annotated[int | None, typer.Option(min=1, help="Updates of the dynamics.")] = None,
     decoder_steps: Annotated[int | None, typer.Option(min=1, help="Updates of the decoder.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -53,12 +55,12 @@ def train(
         bank.add(generated_worlds(GALLERY_WORLDS, seed))
         return bank
 
-    with _bars() as report:
+    with _Bars() as report:
         weights = Run(out, config).train(gallery, device, report)
     typer.echo(f"weights: {weights}")
 
 
-class _bars:
+class _Bars:
     """Progress bars, one per phase."""
 
     def __enter__(self) -> Progress:
@@ -88,7 +90,9 @@ class _bars:
 
 
 def evaluate(
-    worlds: Annotated[list[Path] | None, typer.Argument(help="World packages; default: generated ones.")] = None,
+    worlds: Annotated[
+        list[Path] | None, typer.Argument(help="World packages; default: generated ones.")
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help="Weights to measure; default: the package's.")] = None,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes per world.")] = 4,
     generated: Annotated[int, typer.Option(min=1, help="Generated worlds when none are given.")] = 12,
@@ -136,7 +140,9 @@ def _print(console: Console, result: Evaluation) -> None:
     console.print(table)
     console.print(f"steps exactly as the simulator's from the same state: {result.step_agreement:.5f}")
     console.print(f"enemy moves exactly as the simulator's: {result.enemy_agreement:.5f}")
-    console.print(f"actions whose effect after four steps is exactly the simulator's: {result.action_agreement:.5f}")
+    console.print(
+        f"actions whose effect after four steps is exactly the simulator's: {result.action_agreement:.5f}"
+    )
     console.print(f"coins that came back: {result.coins_regrown}")
     events = Table(title="Events, from the model's own states")
     for heading in ("event", "precision", "recall", "in the simulator"):

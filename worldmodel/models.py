@@ -13,8 +13,10 @@ MODELS = ("neural", "simulator")
 WEIGHTS = "weights/neural.safetensors"
 
 
-def load_model(name: str = "neural", device: torch.device | str = "cpu", weights: Path | None = None) -> WorldModel:
-    """The world model ``name``: ``neural`` (with the weights given, or those in the package) or ``simulator``.
+def load_model(
+    name: str = "neural", device: torch.device | str = "cpu", weights: Path | None = None
+) -> WorldModel:
+    """The world model ``name``: ``neural`` (with these weights, or the package's) or ``simulator``.
 
     Raises ValueError for another name and FileNotFoundError when the weights are not there.
     """

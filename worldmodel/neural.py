@@ -1,7 +1,7 @@
 """The neural world model: learned dynamics over a spatial memory, and a neural decoder.
 
-No rule of the simulator runs here: the networks decide every move, touch, write and event; around them are only
-memory reads and writes, counters, and the composition of logits into integers.
+No rule of the simulator runs here: the networks decide every move, touch, write and event; around them
+are only memory reads and writes, counters, and the composition of logits into integers.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ ROWS = 32
 
 @dataclass(frozen=True)
 class NeuralConfig:
+    """Sizes of all networks; saved with the weights."""
+
     dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
 
@@ -51,7 +53,10 @@ class NeuralWorldModel(BankedModel):
     """A :class:`worldmodel.protocol.WorldModel` whose every prediction comes from trained networks."""
 
     def __init__(
-        self, config: NeuralConfig | None = None, device: torch.device | str = "cpu", sha256: str = "untrained"
+        self,
+        config: NeuralConfig | None = None,
+        device: torch.device | str = "cpu",
+        sha256: str = "untrained",
     ) -> None:
         super().__init__(device)
         self.config = config or NeuralConfig()
@@ -61,7 +66,9 @@ class NeuralWorldModel(BankedModel):
 
     @torch.no_grad()
     def step(self, state: State, actions: Tensor, *, render: bool = True) -> tuple[State, Observation]:
-        moved, sure = apply_motion(state, self._infer(self.dynamics.motion, motion_features(self.bank, state, actions)))
+        moved, sure = apply_motion(
+            state, self._infer(self.dynamics.motion, motion_features(self.bank, state, actions))
+        )
         found = decide_contacts(moved, self._infer(self.dynamics.touch, touch_features(moved, actions)))
         touched, events, clip = apply_contacts(self.bank, moved, found)
         slots = torch.arange(ENEMY_SLOTS, device=self.device).expand(len(state), -1)
@@ -79,10 +86,10 @@ class NeuralWorldModel(BankedModel):
         Matrix products round differently for different row counts, and replays must not depend on the batch.
         """
         if self.device.type != "cpu":
-            return trunk(features)
+            return trunk.named(trunk.logits(features))
         flat = features.flatten(0, -2)
         padded = functional.pad(flat, (0, 0, 0, -len(flat) % ROWS))
-        logits = torch.cat([trunk.logits(rows) for rows in padded.split(ROWS)])[: len(flat)]
+        logits = torch.cat([trunk.logits(rows) for rows in torch.split(padded, ROWS)])[: len(flat)]
         return trunk.named(logits.view(*features.shape[:-1], -1))
 
     @torch.no_grad()
@@ -112,11 +119,15 @@ def read_model(path: Path, device: torch.device | str = "cpu") -> NeuralWorldMod
         metadata = file.metadata()
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     if metadata.get("step") != STEP_VERSION:
-        raise ValueError(f"{path}: weights of step version {metadata.get('step')}, this code plays {STEP_VERSION}")
+        raise ValueError(
+            f"{path}: weights of step version {metadata.get('step')}, this code plays {STEP_VERSION}"
+        )
     saved = json.loads(metadata["config"])
     config = NeuralConfig(DynamicsConfig(**saved["dynamics"]), DecoderConfig(**saved["decoder"]))
     digest = hashlib.sha256(path.read_bytes() + STEP_VERSION.encode()).hexdigest()
     model = NeuralWorldModel(config, device, digest)
     for name, module in (("dynamics", model.dynamics), ("decoder", model.decoder)):
-        module.load_state_dict({k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")})
+        module.load_state_dict(
+            {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+        )
     return model

@@ -1,4 +1,4 @@
-"""Counter-based noise: chance as a pure function of (seed, step, slot), so that replays need no generator state.
+"""Counter-based noise: chance as a pure function of (seed, step, slot), so replays need no generator.
 
 The mixing function is SplitMix64's finaliser (Steele, Lea, Flood, "Fast splittable pseudorandom number
 generators", OOPSLA 2014), in wrapping int64 arithmetic.

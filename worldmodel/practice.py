@@ -106,7 +106,9 @@ class Practice:
         run = self._rand(maps, MAP_HEIGHT, MAP_WIDTH // 4).repeat_interleave(4, dim=2) < 0.7
         rows = (torch.arange(MAP_HEIGHT, device=self.bank.device)[None] % self._randint(3, 7, maps, 1)) == 0
         floors = run & rows[:, :, None] & (self._rand(maps, 1, 1) < 0.67)
-        solid = torch.where(self._rand(maps, 1, 1) < 0.6, floors | (noise & (self._rand(*shape) < 0.3)), noise | floors)
+        solid = torch.where(
+            self._rand(maps, 1, 1) < 0.6, floors | (noise & (self._rand(*shape) < 0.3)), noise | floors
+        )
         tiles = solid.to(torch.uint8)
         roll, low = self._rand(*shape), 0.0
         for tile, share in SPRINKLE.items():
@@ -135,7 +137,9 @@ class Practice:
         return torch.stack(columns, 1).to(torch.int32)
 
     def _randint(self, low: int, high: int, *shape: int) -> Tensor:
-        return torch.randint(low, high, shape, generator=self.generator, device=self.bank.device, dtype=torch.int32)
+        return torch.randint(
+            low, high, shape, generator=self.generator, device=self.bank.device, dtype=torch.int32
+        )
 
     def _rand(self, *shape: int) -> Tensor:
         return torch.rand(shape, generator=self.generator, device=self.bank.device)

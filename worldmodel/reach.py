@@ -1,8 +1,8 @@
 """What can be reached in a world: breadth-first search over (place, keys, levers and doors).
 
 The search plays the real rules: from every new node it tries each of a set of short action strings in the
-simulator, all nodes of a frontier in one batch, so whatever it reports as reachable was reached by legal actions.
-Enemies are left out. What it does not report may still be reachable by finer play.
+simulator, all nodes of a frontier in one batch, so what it reports as reachable was reached by legal
+actions. Enemies are left out. What it does not report may still be reachable by finer play.
 """
 
 from __future__ import annotations

@@ -53,7 +53,10 @@ def _lantern(centre: Tensor) -> Tensor:
 
 
 def _tile_glow(layers: Layers) -> Tensor:
-    glowing = torch.isin(layers.classes, torch.tensor([int(t) for t in GLOWING], device=layers.classes.device, dtype=torch.uint8))
+    glowing = torch.isin(
+        layers.classes,
+        torch.tensor([int(t) for t in GLOWING], device=layers.classes.device, dtype=torch.uint8),
+    )
     wide = functional.interpolate(glowing[:, None].float(), scale_factor=TILE, mode="bilinear")[:, 0]
     views = [wide[row, y : y + FRAME, x : x + FRAME] for row, (x, y) in enumerate(layers.offset.tolist())]
     return torch.stack(views)

@@ -111,7 +111,9 @@ def _blocked(canvas: Tensor, low: Tensor, high: Tensor, line: Tensor, *, vertica
     return solid_at(canvas, first, line) | solid_at(canvas, last, line)
 
 
-def _slide(canvas: Tensor, at: Tensor, across: Tensor, speed: Tensor, half: int, wide: int, *, vertical: bool) -> tuple[Tensor, Tensor]:
+def _slide(
+    canvas: Tensor, at: Tensor, across: Tensor, speed: Tensor, half: int, wide: int, *, vertical: bool
+) -> tuple[Tensor, Tensor]:
     """Move along one axis until a solid tile: new coordinate and speed (0 when stopped).
 
     ``across`` is the other coordinate; ``half`` and ``wide`` the box's half sizes along and across.
@@ -163,6 +165,7 @@ def _overlap(state: State, grow: int = 0) -> Tensor:
 
 
 def look_around(state: State, intent: Intent) -> Contacts:
+    """What the player, at its present place, touches and sets off."""
     tiles = crop(state.canvas, tile_of(state.position))
     here, near = _overlap(state), _overlap(state, DOOR_REACH)
     centre = tiles[:, 1, 1]
@@ -205,6 +208,7 @@ def move_enemies(state: State, mechanics: dict[str, Tensor]) -> State:
 
 
 def flip(heading: Tensor) -> Tensor:
+    """The opposite heading."""
     return heading ^ 1
 
 

@@ -1,13 +1,12 @@
 """Training the neural world model, closed-loop, in two resumable phases: dynamics, then decoder.
 
-Dynamics follow DAgger (Ross, Gordon, Bagnell, AISTATS 2011): the network's own moves carry a pool of players on,
-and the simulator says at every step what should have happened *from the network's own state*.
+Dynamics follow DAgger (Ross, Gordon, Bagnell, AISTATS 2011): the network's own moves carry a pool of players
+on, and the simulator says at every step what should have happened *from the network's own state*.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -94,6 +93,7 @@ class Targets:
 
 
 def simulate(bank: WorldBank, state: State, actions: Tensor) -> Targets:
+    """One true step of the player from each state."""
     mechanics = dict(zip(MECHANICS, bank.mechanics[state.world].unbind(1), strict=True))
     moved = move_player(state, actions, mechanics)
     found = look_around(moved, Intent.of(actions))
@@ -137,7 +137,9 @@ def touch_loss(logits: dict[str, Tensor], found: Contacts) -> tuple[Tensor, Tens
     return loss, ((logit > 0) == target).all(1).float().mean()
 
 
-def enemy_loss(logits: dict[str, Tensor], before: State, after: State, slots: Tensor) -> tuple[Tensor, Tensor]:
+def enemy_loss(
+    logits: dict[str, Tensor], before: State, after: State, slots: Tensor
+) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy over filled slots (B, S), and the share of them that is exact."""
     shift = after.enemy_position - before.enemy_position
     x, y = shift.sign().unbind(-1)
@@ -179,8 +181,12 @@ class DynamicsTrainer:
         targets = simulate(bank, self.state, self.actions)
         motion = self.net.motion(motion_features(bank, self.state, self.actions))
         loss_m, exact_m = motion_loss(motion, targets)
-        loss_t, exact_t = touch_loss(self.net.touch(touch_features(targets.moved, self.actions)), targets.found)
-        slots = torch.rand(len(self.state), ENEMY_SLOTS, generator=self.practice.generator, device=bank.device)
+        loss_t, exact_t = touch_loss(
+            self.net.touch(touch_features(targets.moved, self.actions)), targets.found
+        )
+        slots = torch.rand(
+            len(self.state), ENEMY_SLOTS, generator=self.practice.generator, device=bank.device
+        )
         slots = slots.argsort(1)[:, : config.enemy_slots]
         mechanics = dict(zip(MECHANICS, bank.mechanics[self.state.world].unbind(1), strict=True))
         after = move_enemies(targets.touched, mechanics)
@@ -188,7 +194,7 @@ class DynamicsTrainer:
         loss_e, exact_e = enemy_loss(enemies, targets.touched, after, slots)
         loss = loss_m + 2 * loss_t + loss_e
         self.optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
         self.schedule.step()
@@ -264,7 +270,10 @@ class Run:
     config: TrainConfig
 
     def train(
-        self, gallery: Callable[[], WorldBank], device: torch.device | str = "cpu", progress: Progress | None = None
+        self,
+        gallery: Callable[[], WorldBank],
+        device: torch.device | str = "cpu",
+        progress: Progress | None = None,
     ) -> Path:
         """Both phases, from the last checkpoint on; returns the weights file.
 
@@ -275,19 +284,30 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._write("config.json", json.dumps(asdict(self.config), indent=2))
         model = NeuralWorldModel(self.config.model, device)
-        self._phase("dynamics", model.dynamics, DynamicsTrainer(model, self.config), self.config.dynamics_steps, progress)
+        self._phase(
+            "dynamics",
+            model.dynamics,
+            DynamicsTrainer(model, self.config),
+            self.config.dynamics_steps,
+            progress,
+        )
         decoder = DecoderTrainer(model, self.config, gallery())
         self._phase("decoder", model.decoder, decoder, self.config.decoder_steps, progress)
         weights = self.folder / "model.safetensors"
         save_model(model, weights)
         return weights
 
-    def _phase(self, name: str, net: nn.Module, trainer: Trainer, total: int, progress: Progress | None) -> None:
+    def _phase(
+        self, name: str, net: nn.Module, trainer: Trainer, total: int, progress: Progress | None
+    ) -> None:
         """Run one phase to its end and leave the averaged weights in ``net``."""
         path = self.folder / f"{name}.checkpoint.pt"
         done = self._resume(path, net, trainer)
         begun = time.monotonic()
-        with SummaryWriter(self.folder / "tensorboard") as board, (self.folder / "metrics.jsonl").open("a") as log:
+        with (
+            SummaryWriter(self.folder / "tensorboard") as board,
+            (self.folder / "metrics.jsonl").open("a") as log,
+        ):
             for number in range(done, total):
                 metrics = trainer.step(number)
                 if progress is not None:
@@ -296,7 +316,11 @@ class Run:
                     for key, value in metrics.items():
                         board.add_scalar(f"{name}/{key}", value, number + 1)
                     seconds = round(time.monotonic() - begun, 2)
-                    print(json.dumps({"phase": name, "step": number + 1, "seconds": seconds, **metrics}), file=log, flush=True)
+                    print(
+                        json.dumps({"phase": name, "step": number + 1, "seconds": seconds, **metrics}),
+                        file=log,
+                        flush=True,
+                    )
                 if (number + 1) % self.config.checkpoint_every == 0 or number + 1 == total:
                     self._save(path, number + 1, net, trainer)
         net.load_state_dict(trainer.ema.shadow)
@@ -312,7 +336,7 @@ class Run:
             "generator": trainer.practice.generator.get_state(),
         }
         torch.save(state, path.with_suffix(".tmp"))
-        os.replace(path.with_suffix(".tmp"), path)
+        path.with_suffix(".tmp").replace(path)
 
     def _resume(self, path: Path, net: nn.Module, trainer: Trainer) -> int:
         if not path.exists():
@@ -334,5 +358,3 @@ def read_metrics(folder: Path) -> Iterator[dict[str, float | str]]:
     """The rows of a run's ``metrics.jsonl``."""
     for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
         yield json.loads(line)
-
-
