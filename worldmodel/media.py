@@ -215,11 +215,16 @@ def _frame_pixels(frame: av.VideoFrame) -> NDArray[np.uint8]:
 
 
 def encode_video(frames: NDArray[np.uint8]) -> bytes:
-    """(T, H, W, 3) RGB at FPS as lossless VP9 in WebM without metadata or sound."""
+    """(T, H, W, 3) RGB at FPS as lossless VP9 in WebM without metadata or sound.
+
+    Raises MediaError where that is larger than a whole package may be.
+    """
     import av
 
     file = BytesIO()
-    lossless = {"lossless": "1", "cpu-used": "8", "deadline": "realtime"}
+    # Without a rate to keep (crf, b) the encoder neither drops frames nor runs out of its buffer.
+    lossless = {"lossless": "1", "crf": "0", "b": "0", "lag-in-frames": "0", "auto-alt-ref": "0"}
+    lossless |= {"cpu-used": "8", "deadline": "realtime"}
     with av.open(file, "w", format="webm", container_options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libvpx-vp9", rate=FPS, options=lossless)
         stream.height, stream.width = frames.shape[1:3]
@@ -227,6 +232,8 @@ def encode_video(frames: NDArray[np.uint8]) -> bytes:
         stream.codec_context.thread_count = 1
         for pixels in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            if file.tell() > limits.PACKAGE_BYTES:
+                raise MediaError("is too large once it is stored without loss", "make it shorter or calmer")
         container.mux(stream.encode(None))
     return file.getvalue()
 
