@@ -40,13 +40,16 @@ class DecoderInputs:
     """What the decoder sees of B moments."""
 
     layers: Tensor
-    """(B, 15, FRAME, FRAME) float32 0..1."""
+    """(B, 15, FRAME, FRAME) uint8."""
     tiles: Tensor
     """(B, TILE_CLASSES, CELLS, CELLS) share of each light cell that a class covers."""
     place: Tensor
     """(B, 2, CELLS, CELLS) distance of the cell's centre to the player along x and y, in 64 pixels."""
     conditions: Tensor
     """(B, CONDITIONS) float32."""
+
+    def __getitem__(self, rows: slice) -> DecoderInputs:
+        return DecoderInputs(self.layers[rows], self.tiles[rows], self.place[rows], self.conditions[rows])
 
 
 CONDITIONS = 4 + 2 + 2
@@ -55,9 +58,8 @@ CONDITIONS = 4 + 2 + 2
 
 def decoder_inputs(bank: WorldBank, state: State, layers: Layers) -> DecoderInputs:
     """Layers as numbers, with the tiles' classes by light cell and the world's conditions."""
-    stacked = torch.cat([layers.picture, layers.changing, layers.enemies, layers.player], 1)
     return DecoderInputs(
-        layers=stacked.float() / 255,
+        layers=torch.cat([layers.picture, layers.changing, layers.enemies, layers.player], 1),
         tiles=_cell_classes(layers),
         place=_place(layers),
         conditions=_conditions(bank, state),
@@ -122,11 +124,13 @@ class Decoder(nn.Module):
         light = functional.relu(light + self.conditions(inputs.conditions)[:, :, None, None])
         light = light + functional.relu(self.light_mid(light))
         light = self.upsample @ self.light_out(light) @ self.upsample.T
-        x = torch.cat([inputs.layers, light[:, 1:]], 1)
+        layers = inputs.layers.float().mul_(1 / 255)
+        x = torch.cat([layers, light[:, 1:]], 1)
         x = functional.relu(self.pixel_in(x), inplace=True)
         x = functional.relu(self.pixel_mid(x), inplace=True)
         mixing = self.pixel_out(x)
-        return _mix(inputs.layers, mixing[:, :SOURCES]) * (1 + light[:, :1]) + mixing[:, SOURCES:]
+        frames: Tensor = _mix(layers, mixing[:, :SOURCES]) * (1 + light[:, :1]) + mixing[:, SOURCES:]
+        return frames
 
 
 def _bilinear() -> Tensor:

@@ -40,6 +40,9 @@ STEP_VERSION = "1"
 ROWS = 32
 """Rows per matrix product on the CPU: always as many, so that a world plays the same in every batch."""
 
+READ_ROWS = 16
+"""Frames whose layers are read from memory at once."""
+
 
 @dataclass(frozen=True)
 class NeuralConfig:
@@ -97,10 +100,12 @@ class NeuralWorldModel(BankedModel):
         """Frame by frame on the CPU: it stays in the cache, and a frame does not depend on its neighbours."""
         size = 1 if self.device.type == "cpu" else len(state)
         frames = torch.empty(len(state), 3, FRAME, FRAME, dtype=torch.uint8, device=self.device)
-        for start in range(0, len(state), size):
-            rows = state[start : start + size]
-            seen = self.decoder(decoder_inputs(self.bank, rows, read_layers(self.bank, rows)))
-            frames[start : start + size] = seen.clamp_(0, 1).mul_(255).round_()
+        for start in range(0, len(state), READ_ROWS):
+            rows = state[start : start + READ_ROWS]
+            inputs = decoder_inputs(self.bank, rows, read_layers(self.bank, rows))
+            for row in range(0, len(rows), size):
+                seen = self.decoder(inputs[row : row + size])
+                frames[start + row : start + row + size] = seen.clamp_(0, 1).mul_(255).round_()
         return frames
 
 
