@@ -27,7 +27,7 @@ SIGN = (192, 96)
 """A sign's picture, twice the 96 x 48 pixels at which play shows it."""
 MUSIC_RATE = 48_000
 
-WELCOME = "Welcome to the moon market! Take your time, and enjoy the view."
+WELCOME = "Welcome to the moon market! Take your time, and look around."
 THREAT = "I know where you live, and I am going to kill you."
 NOTICE = ("WETBACKS", "KEEP OUT")
 """Test content for moderation, see README.md: a detector has to find these, so they have to be somewhere."""
@@ -293,7 +293,7 @@ def speech(text: str, voice: str, pitch: int) -> bytes:
     """A WAV file at 22,050 Hz, 140 words a minute."""
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder, "speech.wav")
-        command = ["espeak-ng", "-v", voice, "-s", "140", "-p", str(pitch), "-a", "120", "-w", str(wav), text]
+        command = ["espeak-ng", "-v", voice, "-s", "140", "-p", str(pitch), "-a", "80", "-w", str(wav), text]
         subprocess.run(command, check=True)
         return wav.read_bytes()
 
