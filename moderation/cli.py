@@ -2,8 +2,204 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from moderation.review import Outcome
+    from worldmodel.package import WorldPackage
+
+BAD_INPUT, FAILED = 2, 3
+
+Home = Annotated[
+    Path | None, typer.Option(help="Where everything is kept; default $FIRSTPLAY_HOME, else .firstplay.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this layer's commands to ``app``."""
+    from moderation.models_cli import register_models
+
+    app.command("review")(review_command)
+    app.command("replay")(replay_command)
+    app.command("worlds")(worlds_command)
+    register_models(app)
+
+
+def home_folder(given: Path | None) -> Path:
+    """The folder to use."""
+    return (given or Path(os.environ.get("FIRSTPLAY_HOME", ".firstplay"))).resolve()
+
+
+def review_command(
+    paths: Annotated[list[Path], typer.Argument(help="World packages: folders or zips.", show_default=False)],
+    seed: Annotated[int, typer.Option(help="Chance of the bots; another one plays otherwise.", min=0)] = 0,
+    model: Annotated[
+        Literal["neural", "simulator"], typer.Option(help="World model that the bots play in.")
+    ] = "neural",
+    budget: Annotated[
+        Literal["small", "default", "large"], typer.Option(help="How much the bots play.")
+    ] = "default",
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 2,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let bots play worlds, scan what they saw and heard, and decide.
+
+    Interrupt it as you like: the same command goes on where it was, and shows stored results at once.
+
+    Exit codes: 0 all worlds are cleared and published; 1 some are not; 2 bad input (a package, an option,
+    missing weights), nothing was done; 3 a stage failed for good.
+    """
+    from rich.console import Console
+
+    from moderation.models import ModelError
+    from moderation.progress import Bars
+    from moderation.review import Asked, exit_code, review
+
+    said = Console(stderr=True)
+    packages = _load(paths, said)
+    asked = Asked(seed, model, budget, workers)
+    titles = {package.sha256: package.spec.title for _, package in packages}
+    folder = home_folder(home)
+    try:
+        with Bars(said, titles) as bars:
+            outcomes = review(folder, packages, asked, bars)
+    except (ModelError, FileNotFoundError) as error:
+        said.print(f"[red]cannot review:[/] {error}", highlight=False)
+        raise typer.Exit(BAD_INPUT) from None
+    except KeyboardInterrupt:
+        said.print("interrupted; the same command goes on from here")
+        raise typer.Exit(130) from None
+    _show(outcomes, folder, asked.seed, as_json)
+    raise typer.Exit(exit_code(outcomes))
+
+
+def _load(paths: list[Path], said: Console) -> list[tuple[str, WorldPackage]]:
+    """All packages, or every problem of every bad one and the end of the command."""
+    from worldmodel.package import PackageError, load_package
+
+    packages: dict[str, tuple[str, WorldPackage]] = {}
+    bad = False
+    for path in paths:
+        try:
+            package = load_package(path)
+        except PackageError as error:
+            bad = True
+            said.print(f"[red]{path}:[/] {error}", highlight=False)
+        else:
+            packages.setdefault(package.sha256, (str(path), package))
+    if bad:
+        said.print("nothing was reviewed")
+        raise typer.Exit(BAD_INPUT)
+    return list(packages.values())
+
+
+def _show(outcomes: list[Outcome], folder: Path, seed: int, as_json: bool) -> None:
+    from rich.console import Console
+
+    from moderation.dossier import write
+
+    report = write(folder, outcomes)
+    if as_json:
+        told = {"seed": seed, "report": str(report), "worlds": [one.as_json() for one in outcomes]}
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    console.print(_table(outcomes))
+    for outcome in outcomes:
+        if outcome.error is not None:
+            console.print(f"[red]{outcome.world} failed[/] in {outcome.error}", highlight=False)
+    console.print(f"report: {report}", highlight=False, soft_wrap=True)
+
+
+def _table(outcomes: list[Outcome]) -> Table:
+    from rich.table import Table
+
+    names = ("world", "state", "rules fired", "evidence", "coverage", "bound", "seconds")
+    table = Table(
+        *names, caption="bound: 95 % limit on the share of sessions that could show what was not found"
+    )
+    for outcome in outcomes:
+        table.add_row(*_cells(outcome))
+    return table
+
+
+def _cells(outcome: Outcome) -> list[str]:
+    colour = "green" if outcome.cleared else "red" if outcome.state == "rejected" else "yellow"
+    taken = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in outcome.seconds.items() if seconds)
+    row = [outcome.world, f"[{colour}]{outcome.state}[/]", "", "", "", "", taken]
+    if outcome.from_store:
+        row[6] += " (stored)"
+    if outcome.decided is None:
+        return row
+    decision, coverage = outcome.decided.decision, outcome.decided.coverage
+    row[2] = "\n".join(one.rule for one in decision.fired) or "none"
+    if not decision.fired and not outcome.cleared:
+        row[2] = decision.reasons[0] if decision.reasons else str(decision.verdict)
+    row[3] = "\n".join(f"{one.playthrough or ''} {one.caption}".strip() for one in outcome.decided.evidence)
+    row[4] = (
+        f"{coverage.cells:,} cells, {coverage.sample_episodes} episodes, unseen ≤ {coverage.unseen_mass_upper:.1%}"
+    )
+    row[5] = f"{max((one.upper for one in decision.bounds), default=1.0):.1%}"
+    return row
+
+
+def replay_command(
+    playthrough: Annotated[str, typer.Argument(help="Id of a stored playthrough, or how it begins.")],
+    clip: Annotated[Path | None, typer.Option(help="Also write what it shows, as MP4.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Play a stored playthrough again and say whether it is bit-identical.
+
+    Exit codes: 0 bit-identical; 1 it differs, and where; 2 there is no such playthrough.
+    """
+    from moderation.replay import Impossible, replay
+    from moderation.store import NotFound
+
+    try:
+        found = replay(home_folder(home), playthrough, clip)
+    except (NotFound, Impossible) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    typer.echo(json.dumps(found.as_json(), indent=2) if as_json else str(found))
+    raise typer.Exit(0 if found.identical else 1)
+
+
+def worlds_command(home: Home = None, as_json: AsJson = False) -> None:
+    """List the worlds that are known, with their states."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from moderation.store import open_store
+
+    store = open_store(home_folder(home))
+    versions = store.versions()
+    if as_json:
+        told = [
+            {
+                "world": v.world,
+                "title": v.title,
+                "version": v.id,
+                "state": str(v.state),
+                "remix_of": v.remix_of,
+            }
+            for v in versions
+        ]
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    table = Table("world", "version", "state", "because")
+    for version in versions:
+        table.add_row(
+            version.world, version.id[:12], str(version.state), store.history(version.id)[-1].reason
+        )
+    Console().print(table)

@@ -1,10 +1,11 @@
-"""What a person needs to see to believe a decision: for each rule that fired, a clip and a strip of frames."""
+"""What a person needs to see to believe a decision: for each rule that fired, a clip and frames of it."""
 
 from __future__ import annotations
 
 import io
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 
 from moderation.store import Evidence, ExplorationRow, Store
 from policies.types import Decision, Finding, Fired
-from worldmodel.constants import FPS
+from worldmodel.constants import FPS, UNITS
 
 if TYPE_CHECKING:
-    from bots.recording import Recording
+    from bots.recording import Playthrough, Recording
+    from worldmodel.compiled import CompiledWorld
     from worldmodel.protocol import WorldModel
 
 MARGIN = 1.5
@@ -39,7 +41,7 @@ def gather(
     Every clip comes from playing the playthrough again; ``reproduced`` says whether it was bit-identical
     to what was scanned.
     """
-    from bots.record import regenerate
+    from bots.recorder import regenerate
 
     findings = {one.id: one for one in store.findings(row.version, row.id)}
     world = store.compile_version(row.version)
@@ -58,8 +60,24 @@ def gather(
             recordings[best.playthrough] = regenerate(model, world, scanned[best.playthrough])
         recording = recordings[best.playthrough]
         same = recording.playthrough.frames_sha256 == scanned[best.playthrough].frames_sha256
-        made.append(_of_play(store, fired, best, recording, reproduced=same))
+        one = _of_play(store, fired, best, recording, reproduced=same)
+        made.append(replace(one, route=route(model, world, recording.playthrough, one.end)))
     return made
+
+
+def route(
+    model: WorldModel, world: CompiledWorld, play: Playthrough, end: float
+) -> tuple[tuple[float, float], ...]:
+    """Where the player goes in the first ``end`` seconds: at most about 200 points x, y in tiles."""
+    import torch
+
+    state = model.spawn([world], [play.seed], [play.spawn])
+    places = [state.position[0].tolist()]
+    for action in play.actions[: int(end * FPS) + 1].tolist():
+        state, _ = model.step(state, torch.tensor([action], device=model.device), render=False)
+        places.append(state.position[0].tolist())
+    thinned = places[:: max(1, len(places) // 200)]
+    return tuple((round(x / UNITS, 2), round(y / UNITS, 2)) for x, y in thinned)
 
 
 def of_media(decision: Decision, found: Sequence[Finding]) -> list[Evidence]:
@@ -77,23 +95,22 @@ def _best(fired: Fired, findings: dict[str, Finding]) -> Finding | None:
 
 
 def _of_medium(fired: Fired, best: Finding) -> Evidence:
-    return Evidence(fired.rule, best.id, None, best.start, best.end, None, None, caption(best), True)
+    return Evidence(fired.rule, best.id, None, best.start, best.end, None, (), caption(best), True)
 
 
 def _of_play(
     store: Store, fired: Fired, best: Finding, recording: Recording, *, reproduced: bool
 ) -> Evidence:
     first, last = span(best, len(recording.frames))
-    clip = store.blobs.put(_clip(recording, first, last))
-    strip = store.blobs.put(_strip(recording.frames[_moments(best, first, last)]))
+    shown = moments(best, first, last)
     return Evidence(
         rule=fired.rule,
         finding=best.id,
         playthrough=best.playthrough,
         start=first / FPS,
-        end=last / FPS,
-        clip=clip,
-        strip=strip,
+        end=(last - 1) / FPS,
+        clip=store.blobs.put(_clip(recording, first / FPS, (last - 1) / FPS)),
+        frames=tuple((step / FPS, store.blobs.put(png(recording.frames[step]))) for step in shown),
         caption=caption(best),
         reproduced=reproduced,
     )
@@ -102,35 +119,37 @@ def _of_play(
 def caption(found: Finding) -> str:
     """What was found, in a few words."""
     what = f"{found.label} {found.score:.2f} ({found.detector})"
-    where = found.media or f"at {found.start:.1f} s"
+    where = f"in {found.media}" if found.media else f"at {found.start:.1f} s"
     return f"{what} {where}" + (f": {found.text}" if found.text else "")
 
 
 def span(found: Finding, frames: int) -> tuple[int, int]:
-    """First and one past the last frame of a clip around a finding."""
-    first = max(0, int((found.start - MARGIN) * FPS))
+    """First and one past the last frame of a clip around a finding; at least two frames where there are."""
+    first = min(max(0, int((found.start - MARGIN) * FPS)), max(0, frames - 2))
     last = min(frames, int((found.end + MARGIN) * FPS) + 1, first + int(LONGEST * FPS))
-    return first, max(last, first + 1)
+    return first, max(last, min(first + 2, frames))
 
 
-def _moments(found: Finding, first: int, last: int) -> NDArray[np.int64]:
+def moments(found: Finding, first: int, last: int) -> list[int]:
+    """Frames of a clip, spread over the time of the finding."""
     begin = min(max(first, int(found.start * FPS)), last - 1)
     end = min(max(begin + 1, int(found.end * FPS)), last)
-    return np.unique(np.linspace(begin, end - 1, STRIP).round().astype(np.int64))
+    return sorted({int(step) for step in np.linspace(begin, end - 1, STRIP).round()})
 
 
-def _clip(recording: Recording, first: int, last: int) -> bytes:
-    from bots.record import write_clip
+def _clip(recording: Recording, start: float, end: float) -> bytes:
+    from bots.clips import write_clip
 
     with tempfile.TemporaryDirectory(prefix="firstplay-") as folder:
         path = Path(folder) / "clip.mp4"
-        write_clip(path, recording, first, last)
+        write_clip(recording, path, start, end)
         return path.read_bytes()
 
 
-def _strip(frames: NDArray[np.uint8]) -> bytes:
+def png(frame: NDArray[np.uint8]) -> bytes:
+    """A frame (H, W, 3) RGB as a file."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(np.concatenate(list(frames), axis=1)).save(buffer, "PNG")
+    Image.fromarray(frame).save(buffer, "PNG")
     return buffer.getvalue()

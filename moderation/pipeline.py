@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moderation import scan
+from moderation.evidence import gather, of_media, png
 from moderation.jobs import Handler, Hopeless, Work
 from moderation.listening import Heard, situations
 from moderation.packages import pack, unpack
@@ -197,7 +198,7 @@ class Stages:
             for run in found.runs:
                 tx.add_run(version.id, None, "media", run)
             if _condemned(decision):
-                tx.add_decision(version.id, None, decision, Coverage(), _evidence_of_media(decision, found))
+                tx.add_decision(version.id, None, decision, Coverage(), of_media(decision, found.findings))
                 why = decision.reasons[0]
                 tx.transition(version.id, WorldState.REJECTED, POLICY, why, policy_hash=decision.policy_hash)
             else:
@@ -232,8 +233,6 @@ class Stages:
 
     def decide(self, work: Work) -> None:
         """Ask the policy, make the evidence, and publish what is clear."""
-        from moderation.evidence import gather
-
         row = self.store.exploration(work.job.payload["exploration"])
         version = self.store.version(row.version)
         assert row.coverage is not None
@@ -311,12 +310,6 @@ def _condemned(decision: Decision) -> bool:
     return any(fired.action is Verdict.REJECTED and fired.findings for fired in decision.fired)
 
 
-def _evidence_of_media(decision: Decision, found: scan.Report) -> list[Any]:
-    from moderation.evidence import of_media
-
-    return of_media(decision, found.findings)
-
-
 @contextmanager
 def _checkpoint(store: Store, row: ExplorationRow) -> Iterator[Path]:
     """Where the search keeps itself; removed once its result is in the store."""
@@ -369,13 +362,17 @@ class Scan:
         self._conclude()
 
     def _look_at_playthroughs(self) -> None:
+        from bots.recorder import regenerate_many
+
         stored = self.store.playthroughs(self.row.id)
         done = self.store.pieces(self.row.id, "play")
         scanner = scan.PlayScanner(self.world, self.detectors)
         scanner.remember(self.store.frames(self.row.id), [scan.heard_from(r) for r, _ in done.values()])
         total = sum(len(one.playthrough.actions) for one in stored)
         steps = sum(len(one.playthrough.actions) for one in stored if one.ordinal in done)
-        for one, recording in recordings(self.model, self.world, stored, done):
+        left = [one for one in stored if one.ordinal not in done]
+        recordings = regenerate_many(self.model, self.world, [one.playthrough for one in left])
+        for one, recording in zip(left, recordings, strict=True):
             self._keep(one, recording, scanner)
             steps += len(one.playthrough.actions)
             self.work.progress(steps, total, "frames")
@@ -428,8 +425,10 @@ class Scan:
             heard.update(scan.heard_from(result))
         plays = list(self._plays())
         report = scan.conclude(plays, seen, scan.stand_ins(frames, sorted(seen)), heard, self.detectors)
-        thumbnail = self.store.blobs.put(_png(self._pixels[0])) if frames else None
+        thumbnail = self.store.blobs.put(png(self._pixels[0])) if frames else None
+        atlas = self.store.blobs.put(_packed([self.world.picture]))
         with self.work.commit(done=True) as tx:
+            tx.add_piece(self.row.id, "atlas", 0, _atlas(self.world), atlas)
             tx.add_findings(self.row.version, self.row.id, report.findings)
             for run in report.runs:
                 tx.add_run(self.row.version, self.row.id, "words", run)
@@ -447,19 +446,10 @@ class Scan:
             yield scan.Shown(one.playthrough.id, one.shown, present)
 
 
-def recordings(
-    model: WorldModel, world: CompiledWorld, stored: Sequence[StoredPlaythrough], done: Mapping[int, object]
-) -> Iterator[tuple[StoredPlaythrough, Recording]]:
-    """See and hear again what is not done, in batches whose rows are the same after an interruption."""
-    from bots.record import regenerate_many
-    from bots.recording import EVIDENCE_BATCH
-
-    for first in range(0, len(stored), EVIDENCE_BATCH):
-        batch = stored[first : first + EVIDENCE_BATCH]
-        if all(one.ordinal in done for one in batch):
-            continue
-        made = regenerate_many(model, world, [one.playthrough for one in batch])
-        yield from ((o, r) for o, r in zip(batch, made, strict=True) if o.ordinal not in done)
+def _atlas(world: CompiledWorld) -> dict[str, Any]:
+    """What the report's map says, besides the picture."""
+    marks = [((one.box[0] + one.box[2]) / 2, (one.box[1] + one.box[3]) / 2, one.kind) for one in world.placed]
+    return {"notes": world.notes, "marks": marks}
 
 
 def _counted(plays: Sequence[scan.Shown], frames: Sequence[object], seen: Mapping[int, object]) -> str:
@@ -477,11 +467,3 @@ def _unpacked(data: bytes) -> NDArray[np.uint8]:
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         frames: NDArray[np.uint8] = file["frames"]
     return frames
-
-
-def _png(frame: NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "PNG")
-    return buffer.getvalue()

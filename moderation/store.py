@@ -142,7 +142,7 @@ class DistinctFrame:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What shows why a rule fired: blobs of a clip and of a strip of frames."""
+    """What shows why a rule fired: a clip and some of its frames."""
 
     rule: str
     finding: str
@@ -150,12 +150,14 @@ class Evidence:
     start: float
     end: float
     clip: str | None
-    """Blob: MP4."""
-    strip: str | None
-    """Blob: PNG."""
+    """Blob: MP4 from ``start`` to ``end``."""
+    frames: tuple[tuple[float, str], ...]
+    """Seconds into the playthrough, and blob (PNG)."""
     caption: str
     reproduced: bool
     """Whether the clip, played again, was bit-identical to what was scanned."""
+    route: tuple[tuple[float, float], ...] = ()
+    """Where the player went up to the end of the clip: x, y in tiles."""
 
 
 @dataclass(frozen=True)
@@ -604,7 +606,7 @@ class Transaction:
         return str(row.exploration)
 
     def verdict_against(self, version: str, exploration: str, policy_hash: str) -> str | None:
-        """The worst thing that the same policy said of another exploration of this version, None if nothing."""
+        """The worst that the same policy said of another exploration of this version, None if nothing."""
         query = select(t.decisions.c.body).where(
             t.decisions.c.version == version,
             t.decisions.c.exploration != exploration,
@@ -943,9 +945,14 @@ def _stored_decision(row: Row[Any]) -> StoredDecision:
         row.exploration or None,
         _decision(row.body),
         Coverage(**row.coverage),
-        tuple(Evidence(**one) for one in row.evidence),
+        tuple(_evidence(one) for one in row.evidence),
         row.at,
     )
+
+
+def _evidence(data: Mapping[str, Any]) -> Evidence:
+    frames = tuple((at, blob) for at, blob in data["frames"])
+    return Evidence(**{**data, "frames": frames, "route": tuple((x, y) for x, y in data["route"])})
 
 
 def _job(row: Row[Any]) -> Job:

@@ -281,7 +281,7 @@ def test_findings_and_runs_come_back_and_media_belongs_to_every_exploration(stor
 
 def test_a_decision_comes_back_as_it_was_and_there_is_one_per_policy(store: Store) -> None:
     submit(store)
-    evidence = Evidence("slur", "b", "p1", 1.0, 2.0, "clip", None, "read a slur", reproduced=True)
+    evidence = Evidence("slur", "b", "p1", 1.0, 2.0, "clip", ((1.5, "png"),), "read a slur", reproduced=True)
     for _ in range(2):
         with store.writing() as tx:
             tx.add_decision("v1", "e1v1", decision(), Coverage(cells=1), [evidence])

@@ -1,0 +1,204 @@
+"""From the store to the HTML report: gathers what :mod:`moderation.report` shows of each world."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moderation.report import (
+    ClipShot,
+    DetectorRow,
+    FrameShot,
+    Mark,
+    ReviewReport,
+    Route,
+    StageTime,
+    WorldMap,
+    WorldReport,
+    write_report,
+)
+from moderation.review import Outcome
+from moderation.store import Evidence, ExplorationRow, Store, open_store
+from policies.types import DetectorRun, Finding
+
+OTHERS = 100
+"""Findings that are listed besides those that fired a rule."""
+FLAGGED = 0.5
+"""Share of the strongest score from which a finding's span is marked on a clip."""
+
+
+def write(home: Path, outcomes: Sequence[Outcome], command: str = "") -> Path:
+    """Write the report of a review under ``home`` and return its first page."""
+    folder = home / "report"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    store = open_store(home)
+    worlds = [_world(store, folder, outcome) for outcome in outcomes if outcome.decided is not None]
+    report = ReviewReport(worlds=worlds, created=datetime.now(UTC), version=_version(), command=command)
+    page = write_report(report, folder)
+    store.close()
+    return page
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("firstplay")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _world(store: Store, folder: Path, outcome: Outcome) -> WorldReport:
+    decided = outcome.decided
+    assert decided is not None
+    row = store.version(outcome.version)
+    explored = store.exploration(outcome.exploration)
+    findings = store.findings(row.id, decided.exploration)
+    chart = explored.chart or {"curves": {"search": [], "sample": []}}
+    return WorldReport(
+        title=row.title,
+        sha256=row.id,
+        decision=decided.decision,
+        coverage=decided.coverage,
+        state=str(outcome.state),
+        findings=_listed(findings, outcome),
+        clips=_clips(store, folder, outcome, findings),
+        frames=_frames(store, folder, outcome),
+        map=_map(store, explored, decided.evidence),
+        search_curve=[(steps, cells) for steps, cells in chart["curves"]["search"]],
+        sample_curve=[(steps, cells) for steps, cells in chart["curves"]["sample"]],
+        detectors=_detectors(store.detector_runs(row.id, decided.exploration), findings),
+        stages=[StageTime(stage, seconds) for stage, seconds in outcome.seconds.items()],
+        prompt=row.prompt,
+        understood=_atlas(store, explored.id)[0].get("notes", {}),
+        remix_of=row.remix_of,
+        model=f"{explored.model} {explored.model_sha256[:12]}",
+        seed=explored.seed,
+        path=outcome.path,
+    )
+
+
+def _listed(findings: Sequence[Finding], outcome: Outcome) -> list[Finding]:
+    """Those that fired a rule, then the strongest others, of each text and label only once."""
+    assert outcome.decided is not None
+    fired = {name for one in outcome.decided.decision.fired for name in one.findings}
+    others: dict[tuple[str, str, str | None], Finding] = {}
+    for one in findings:
+        if one.id not in fired:
+            others.setdefault((one.detector, one.label, one.text), one)
+    return [one for one in findings if one.id in fired] + list(others.values())[:OTHERS]
+
+
+def _copy(store: Store, folder: Path, blob: str, suffix: str) -> str:
+    name = f"media/{blob[:24]}{suffix}"
+    target = folder / name
+    target.parent.mkdir(exist_ok=True)
+    if not target.exists():
+        shutil.copyfile(store.blobs.path(blob), target)
+    return name
+
+
+def _clips(store: Store, folder: Path, outcome: Outcome, findings: Sequence[Finding]) -> list[ClipShot]:
+    assert outcome.decided is not None
+    by_id = {one.id: one for one in findings}
+    shots = []
+    for one in outcome.decided.evidence:
+        if one.clip is None or one.playthrough is None:
+            continue
+        play = store.find_playthrough(one.playthrough).playthrough
+        shots.append(
+            ClipShot(
+                file=_copy(store, folder, one.clip, ".mp4"),
+                playthrough=play.id,
+                rules=(one.rule,),
+                flagged=_flagged(one, by_id, findings),
+                offset=one.start,
+                seconds=one.end - one.start,
+                player=play.player,
+                arm=play.arm,
+                replay=f"firstplay replay {play.id}",
+                reproduced=one.reproduced,
+            )
+        )
+    return shots
+
+
+def _flagged(
+    one: Evidence, by_id: dict[str, Finding], findings: Sequence[Finding]
+) -> tuple[tuple[float, float], ...]:
+    """Spans, on the clip's clock, in which what fired the rule shows."""
+    best = by_id.get(one.finding)
+    if best is None:
+        return ()
+    alike = [
+        f
+        for f in findings
+        if (f.playthrough, f.detector, f.label) == (best.playthrough, best.detector, best.label)
+        and f.score >= FLAGGED * best.score
+        and f.start < one.end
+        and f.end > one.start
+    ]
+    spans = {(max(0.0, f.start - one.start), min(one.end, f.end) - one.start) for f in alike}
+    return tuple(sorted(spans))
+
+
+def _frames(store: Store, folder: Path, outcome: Outcome) -> list[FrameShot]:
+    assert outcome.decided is not None
+    shots = [
+        FrameShot(_copy(store, folder, blob, ".png"), at, one.playthrough or "", flagged=True)
+        for one in outcome.decided.evidence
+        for at, blob in one.frames
+    ]
+    thumbnail = store.version(outcome.version).thumbnail
+    if not shots and thumbnail is not None:
+        shots.append(FrameShot(_copy(store, folder, thumbnail, ".png")))
+    return list({shot.file: shot for shot in shots}.values())
+
+
+def _map(store: Store, explored: ExplorationRow, evidence: Sequence[Evidence]) -> WorldMap | None:
+    atlas, picture = _atlas(store, explored.id)
+    if picture is None or explored.chart is None:
+        return None
+    visits = sum(np.array(grid, np.int64) for grid in explored.chart["visited"].values())
+    routes = tuple(
+        Route(np.array(one.route, np.float32), one.playthrough)
+        for one in evidence
+        if one.playthrough is not None and one.route
+    )
+    marks = tuple(Mark(x, y, text) for x, y, text in atlas["marks"])
+    return WorldMap(picture=picture, visits=np.asarray(visits), routes=routes, marks=marks)
+
+
+def _atlas(store: Store, exploration: str) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:
+    """What the scan kept of the compiled world: notes and marks, and its picture."""
+    for result, blob in store.pieces(exploration, "atlas").values():
+        with np.load(io.BytesIO(store.blobs.read(blob or "")), allow_pickle=False) as file:
+            return result, file["frames"][0]
+    return {}, None
+
+
+def _detectors(runs: Sequence[DetectorRun], findings: Sequence[Finding]) -> list[DetectorRow]:
+    """One row per detector and source; failed where any of its runs failed."""
+    rows: dict[tuple[str, str], list[DetectorRun]] = {}
+    for run in runs:
+        rows.setdefault((run.detector, str(run.source)), []).append(run)
+    return [
+        DetectorRow(
+            name=name,
+            version=group[0].version,
+            source=source,
+            items=sum(run.items for run in group),
+            findings=sum(1 for f in findings if (f.detector, str(f.source)) == (name, source)),
+            ok=all(run.ok for run in group),
+            error=next((run.error for run in group if run.error), None),
+        )
+        for (name, source), group in rows.items()
+    ]
