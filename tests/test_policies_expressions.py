@@ -166,18 +166,17 @@ def test_every_field_of_the_context_has_a_type() -> None:
 
 
 def conditions() -> st.SearchStrategy[str]:
-    score = st.sampled_from(["0.0", "0.25", "0.5", "0.75", "1.0", "0", "1"])
+    decimal = st.sampled_from(["0.0", "0.25", "0.5", "0.75", "1.0"])
+    score = decimal | st.sampled_from(["0", "1"])
     label = st.sampled_from(['"a"', '"b"'])
-    bare = st.builds(
-        "max({}) {} {}".format, label, st.sampled_from([">=", ">", "<=", "<", "==", "!="]), score
-    )
+    ordered = st.builds("max({}) {} {}".format, label, st.sampled_from([">=", ">", "<=", "<"]), score)
+    equal = st.builds("max({}) {} {}".format, label, st.sampled_from(["==", "!="]), decimal)
     counted = st.builds(
         "count({}, {}) {} {}".format, label, score, st.sampled_from([">=", "<"]), st.integers(0, 3)
     )
     both = st.builds('together("a", {}, "b", {}) >= {}'.format, score, score, st.integers(1, 2))
-    atoms = bare | counted | both | st.sampled_from(["true", "false", "context.remix"])
     return st.recursive(
-        atoms,
+        ordered | equal | counted | both | st.sampled_from(["true", "false", "context.remix"]),
         lambda inner: (
             st.builds("({} && {})".format, inner, inner)
             | st.builds("{} || {}".format, inner, inner)
