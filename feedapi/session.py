@@ -90,9 +90,12 @@ class Session:
             return latched
 
     def put(self, frame: Frame) -> None:
-        """Offer the newest frame; one that was not taken yet is dropped, never queued."""
+        """Offer the newest frame; one that was not taken yet is dropped, never queued.
+
+        What the dropped frame reported (events, an input's echo) is told by the next one.
+        """
         with self._lock:
-            self._newest = frame
+            self._newest = frame if self._newest is None else frame.after(self._newest)
         self._wake()
 
     def take(self) -> Frame | None:

@@ -9,7 +9,7 @@ All numbers are little-endian.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 
 VERSION = 1
@@ -110,6 +110,11 @@ class Frame:
             len(self.sound),
         )
         return head + self.jpeg + self.sound
+
+    def after(self, dropped: Frame) -> Frame:
+        """This frame, also reporting what an earlier one that is not sent had to report."""
+        told = replace(self, events=self.events | dropped.events)
+        return told if self.echo else replace(told, echo=dropped.echo, waited_ms=dropped.waited_ms)
 
     @classmethod
     def unpacked(cls, data: bytes) -> Frame:

@@ -147,6 +147,14 @@ def test_only_the_newest_frame_waits() -> None:
     assert player.take() is None
 
 
+def test_a_dropped_frame_s_report_is_told_by_the_next() -> None:
+    player = session()
+    player.put(Frame(tick=1, jpeg=b"", sound=b"", events=0b01, echo=7.0, waited_ms=3.0))
+    player.put(Frame(tick=2, jpeg=b"new", sound=b"", events=0b10))
+
+    assert player.take() == Frame(tick=2, jpeg=b"new", sound=b"", events=0b11, echo=7.0, waited_ms=3.0)
+
+
 def test_a_client_that_draws_nothing_gets_no_more_than_the_window() -> None:
     player = session()
     taken = []

@@ -1,0 +1,168 @@
+"""A person at a browser: opens the feed, clicks a world, presses a key, and the world moves.
+
+``FIRSTPLAY_SHOTS`` names a folder to keep the screenshots in.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from moderation.states import WorldState
+from tests.feed_home import Running, fill, move, running
+
+CHROMIUM = Path("/usr/bin/chromium")
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+}
+LIVE = "html[data-live=yes]"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{CHROMIUM} is missing: apt-get install chromium")
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Running]:
+    fill(tmp_path / "home", {"Sunny Meadow": "published", "Hidden Meadow": "rejected"})
+    with running(tmp_path / "home", capacity=1) as here:
+        yield here
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    yield from watched(browser, viewport={"width": 1280, "height": 800})
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    yield from watched(browser, **PHONE, color_scheme="dark")
+
+
+def watched(browser: Browser, **options: Any) -> Iterator[Page]:
+    """A page on which any error in a script or against the content policy fails the test."""
+    errors: list[str] = []
+    with browser.new_context(**options) as context:
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and errors.append(message.text))
+        yield page
+    assert not [error for error in errors if "503" not in error]
+
+
+def keep(page: Page, name: str) -> None:
+    folder = os.environ.get("FIRSTPLAY_SHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def pixels(page: Page) -> str:
+    data: str = page.evaluate("document.getElementById('canvas').toDataURL()")
+    return data
+
+
+def until(happened: Callable[[], bool], page: Page, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it did not happen in time"
+        page.wait_for_timeout(50)
+
+
+def x(server: Running) -> int:
+    state = server.services.arena._state
+    assert state is not None
+    return int(state.position[0, 0])
+
+
+def test_open_the_feed_click_a_world_press_right(server: Running, page: Page) -> None:
+    page.goto(server.url)
+    assert page.locator(".card").count() == 1
+    keep(page, "feed")
+
+    page.click("text=Sunny Meadow")
+    page.wait_for_selector(LIVE, timeout=30_000)
+    before, start = pixels(page), x(server)
+    page.keyboard.down("ArrowRight")
+    until(lambda: x(server) > start + 32, page)
+    page.keyboard.up("ArrowRight")
+
+    until(lambda: pixels(page) != before, page)
+    until(lambda: page.locator("#latency").text_content() != "press a key", page)
+    keep(page, "play")
+
+
+def test_the_first_key_lets_sound_in_and_the_button_mutes(server: Running, page: Page) -> None:
+    page.add_init_script(
+        "const Real = AudioContext; window.contexts = [];"
+        "window.AudioContext = class extends Real"
+        "{ constructor(options) { super(options); window.contexts.push(this); } };"
+    )
+    page.goto(f"{server.url}/worlds/sunny-meadow")
+    page.wait_for_selector(LIVE, timeout=30_000)
+    assert page.evaluate("contexts.length") == 0
+
+    page.keyboard.press("ArrowUp")
+    until(lambda: page.evaluate("contexts.map(c => c.state + c.sampleRate)") == ["running24000"], page)
+    page.click("#mute")
+
+    assert page.locator("#mute").text_content() == "Sound off"
+    assert page.locator("#mute").get_attribute("aria-pressed") == "true"
+
+
+def test_a_phone_plays_by_touch(server: Running, phone: Page) -> None:
+    phone.goto(f"{server.url}/worlds/sunny-meadow")
+    phone.wait_for_selector(LIVE, timeout=30_000)
+    start = x(server)
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+
+    button = phone.locator(".cross .right")
+    button.dispatch_event("pointerdown", {"pointerId": 1, "pointerType": "touch", "isPrimary": True})
+    until(lambda: x(server) > start + 32, phone)
+    button.dispatch_event("pointerup", {"pointerId": 1, "pointerType": "touch", "isPrimary": True})
+
+    keep(phone, "phone")
+
+
+def test_a_full_server_says_so_and_offers_another_try(server: Running, page: Page) -> None:
+    page.goto(f"{server.url}/worlds/sunny-meadow")
+    page.wait_for_selector(LIVE, timeout=30_000)
+    with page.context.new_page() as second:
+        second.goto(f"{server.url}/worlds/sunny-meadow")
+        second.wait_for_selector("text=No place is free")
+        assert second.locator("text=Play again").is_visible()
+
+
+def test_a_withdrawn_world_stops_on_the_screen(server: Running, page: Page) -> None:
+    page.goto(f"{server.url}/worlds/sunny-meadow")
+    page.wait_for_selector(LIVE, timeout=30_000)
+    store = server.services.store
+    version = store.published_world("sunny-meadow").version
+
+    move(store, version, [WorldState.DECIDING])
+
+    page.wait_for_selector("text=This world was withdrawn.", timeout=10_000)
+
+
+def test_a_world_that_is_not_published_has_no_page(server: Running, page: Page) -> None:
+    answer = page.request.get(f"{server.url}/worlds/hidden-meadow")
+    page.goto(server.url)
+
+    assert answer.status == 404
+    assert page.locator("text=Hidden Meadow").count() == 0
