@@ -140,7 +140,7 @@ def scan_media(package: WorldPackage, detectors: Detectors) -> Report:
         _note(report, detector, pictures)
     for name, found in _note(report, detectors.reader, pictures):
         said.extend((name, Text(line, *_span(found))) for line in _phrases(found))
-    motions = [(use.name, Motion(package.videos[use.name], FPS)) for use in _uses(package, "video")]
+    motions = [(name, Motion(video, FPS)) for name, video in package.videos.items()]
     _note(report, detectors.motion, _fielded(package, motions))
     sounds = [(name, Sound(samples, SAMPLE_RATE)) for name, samples in package.sounds.items()]
     for name, found in _note(report, detectors.speech, _fielded(package, sounds)):
@@ -158,10 +158,6 @@ def _note(
     for name, one in placed:
         report.findings.extend(finding(detector.card, seen, Source.MEDIA, media=name) for seen in one)
     return placed
-
-
-def _uses(package: WorldPackage, kind: str) -> list[Any]:
-    return [use for use in package.spec.media if use.kind == kind]
 
 
 def _fielded(package: WorldPackage, items: Sequence[tuple[str, Item]]) -> list[tuple[str, Item]]:

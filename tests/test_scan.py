@@ -1,0 +1,444 @@
+"""What the cascade promises: nothing new is skipped, nothing known is looked at twice, failures are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moderation import listening, novelty, reading, scan
+from moderation.detectors.base import Detection, Detector, DetectorCard, Item, Motion, Picture, Sound, Text
+from moderation.listening import AMBIENT, Heard, Situation
+from moderation.store import DistinctFrame
+from policies.types import Source
+from worldmodel.constants import FPS, SAMPLES_PER_STEP
+from worldmodel.package import WorldPackage
+from worldmodel.spec import WorldSpec
+
+
+def card(name: str, modality: str, *labels: str) -> DetectorCard:
+    return DetectorCard(name, "1", modality, labels, "Apache-2.0")  # type: ignore[arg-type]
+
+
+class Redness(Detector[Picture]):
+    """Score: share of strongly red pixels."""
+
+    card = card("redness", "picture", "red")
+
+    def load(self) -> None:
+        self.looked_at = 0
+
+    def predict(self, batch: Sequence[Picture]) -> list[list[Detection]]:
+        self.looked_at += len(batch)
+        return [[Detection("red", self.share(item.pixels), item.at, item.at)] for item in batch]
+
+    @staticmethod
+    def share(pixels: np.ndarray) -> float:
+        red, green, blue = (pixels[..., c].astype(int) for c in range(3))
+        return float(((red > 200) & (green < 60) & (blue < 60)).mean())
+
+
+class Blinks(Detector[Motion]):
+    """Score: share of frames whose mean differs from the one before."""
+
+    card = card("blinks", "motion", "blink")
+
+    def load(self) -> None: ...
+
+    def predict(self, batch: Sequence[Motion]) -> list[list[Detection]]:
+        means = [item.frames.reshape(len(item.frames), -1).mean(1) for item in batch]
+        return [
+            [Detection("blink", float((np.diff(m) != 0).mean()), 0, 1)] if len(m) > 1 else [] for m in means
+        ]
+
+
+class Loudness(Detector[Sound]):
+    """An utterance for every stretch of loud samples."""
+
+    card = card("speech", "sound", "speech")
+
+    def load(self) -> None:
+        self.heard = 0
+
+    def predict(self, batch: Sequence[Sound]) -> list[list[Detection]]:
+        self.heard += len(batch)
+        return [list(self.utterances(item)) for item in batch]
+
+    @staticmethod
+    def utterances(sound: Sound) -> list[Detection]:
+        loud = np.flatnonzero(np.abs(sound.samples) > 0.5)
+        if not len(loud):
+            return []
+        start, end = loud[0] / sound.rate, loud[-1] / sound.rate
+        return [Detection("speech", 0.9, start, end, text="i will find you")]
+
+
+class Threats(Detector[Text]):
+    card = card("text", "text", "threat")
+
+    def load(self) -> None: ...
+
+    def predict(self, batch: Sequence[Text]) -> list[list[Detection]]:
+        return [[Detection("threat", 0.9)] if "find you" in item.text else [] for item in batch]
+
+
+class Broken(Detector[Item]):
+    card = card("broken", "picture", "x")
+
+    def load(self) -> None: ...
+
+    def predict(self, batch: Sequence[Item]) -> list[list[Detection]]:
+        raise MemoryError("no room")
+
+
+class Sheet(Detector[Picture]):
+    """Reads a picture that is red as STOP."""
+
+    card = card("ocr", "picture", "text")
+
+    def load(self) -> None: ...
+
+    def predict(self, batch: Sequence[Picture]) -> list[list[Detection]]:
+        return [self.read(item) if Redness.share(item.pixels) > 0.5 else [] for item in batch]
+
+    @staticmethod
+    def read(item: Picture) -> list[Detection]:
+        return [Detection("text", 0.8, item.at, item.at, (0, 0, 4, 2), "i will find you")]
+
+
+def detectors(reader: Detector[Picture] | None = None) -> scan.Detectors:
+    return scan.Detectors((Redness(),), reader or Sheet(), Blinks(), Loudness(), Threats())
+
+
+def picture(seed: int, size: int = 128) -> np.ndarray:
+    """Blocks of random grey: no two seeds look alike."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (16, 16, 1), np.uint8)
+    return np.repeat(np.repeat(np.repeat(blocks, size // 16, 0), size // 16, 1), 3, 2)
+
+
+def red(size: int = 128) -> np.ndarray:
+    frame = picture(99, size)
+    frame[8:, :] = (255, 0, 0)
+    return frame
+
+
+class TestNovelty:
+    def test_the_same_picture_again_is_known_and_another_is_new(self) -> None:
+        gallery = novelty.Gallery()
+        gallery.add(novelty.difference_hash(picture(1)), novelty.exact_hash(picture(1)))
+
+        assert gallery.find(novelty.difference_hash(picture(1)), novelty.exact_hash(picture(1))) == 0
+        assert gallery.find(novelty.difference_hash(picture(2)), novelty.exact_hash(picture(2))) is None
+
+    @given(light=st.integers(1, 30), noise=st.integers(0, 1000))
+    def test_a_little_light_or_noise_is_nothing_new(self, light: int, noise: int) -> None:
+        before = picture(1) // 2
+        grain = np.random.default_rng(noise).integers(-1, 2, before.shape)
+        after = (before + light + grain).clip(0, 255).astype(np.uint8)
+        gallery = novelty.Gallery()
+        gallery.add(novelty.difference_hash(before), novelty.exact_hash(before))
+
+        assert gallery.find(novelty.difference_hash(after), novelty.exact_hash(after)) == 0
+
+    def test_a_gallery_grows_beyond_its_first_size_and_finds_all(self) -> None:
+        gallery = novelty.Gallery()
+        hashes = [novelty.difference_hash(picture(n)) for n in range(300)]
+        for n, hash_ in enumerate(hashes):
+            assert gallery.add(hash_, str(n)) == n
+
+        assert [gallery.find(hash_, "other") for hash_ in hashes] == list(range(300))
+
+    @given(st.lists(st.integers(0, 3), min_size=1, max_size=30))
+    def test_runs_are_the_frames_again(self, shown: list[int]) -> None:
+        stretches = novelty.runs(np.array(shown, np.int32))
+
+        assert [o for o, first, last in stretches for _ in range(first, last + 1)] == shown
+        assert all(a[0] != b[0] for a, b in pairwise(stretches))
+
+    def test_a_small_budget_is_spread_over_all_that_there_is(self) -> None:
+        groups = [novelty.difference_hash(picture(n)) for n in range(4)]
+        hashes = [groups[n // 10].tobytes() for n in range(40)]
+
+        chosen = novelty.spread(hashes, 4)
+
+        assert sorted(n // 10 for n in chosen) == [0, 1, 2, 3]
+        assert novelty.spread(hashes, 40) == list(range(40))
+
+
+class TestListening:
+    LENGTHS = (10, 20)
+
+    def clips(self, steps: int, **starts: int) -> np.ndarray:
+        clips = np.full(steps, -1, np.int16)
+        for name, at in starts.items():
+            clips[at] = int(name[1:])
+        return clips
+
+    def test_a_clip_alone_is_the_same_situation_whenever_it_starts(self) -> None:
+        early = listening.situations(self.clips(100, c0=5), self.LENGTHS)
+        late = listening.situations(self.clips(100, c0=50), self.LENGTHS)
+
+        assert [s.key for s in early] == [s.key for s in late] == [AMBIENT, "0"]
+        assert (early[1].start, late[1].start) == (5, 50)
+
+    def test_a_clip_with_another_over_it_is_another_situation(self) -> None:
+        keys = [s.key for s in listening.situations(self.clips(100, c1=5, c0=15), self.LENGTHS)]
+
+        assert keys == [AMBIENT, "1+0@10", "0+1@-10"]
+
+    def test_a_clip_that_was_cut_off_is_new_when_more_of_it_is_heard(self) -> None:
+        cut = listening.situations(self.clips(20, c0=15), self.LENGTHS)[1]
+        whole = listening.situations(self.clips(40, c0=15), self.LENGTHS)[1]
+        known = {"0": Heard(cut.steps, ())}
+
+        assert (cut.steps, whole.steps) == (5, 10)
+        assert not listening.is_new(cut, known)
+        assert listening.is_new(whole, known)
+
+    def test_what_is_heard_belongs_to_the_clip_that_it_overlaps(self) -> None:
+        present = [Situation(AMBIENT, 0, 150), Situation("0", 75, 30)]
+        voice, hum = Detection("speech", 0.9, 5.2, 6.0), Detection("unclear", 0.5, 1.0, 2.0)
+
+        heard = listening.assign([voice, hum], present)
+
+        assert heard[AMBIENT].detections == (hum,)
+        assert heard["0"].detections[0].start == pytest.approx(0.2)
+
+    def test_what_is_heard_survives_as_json(self) -> None:
+        heard = {
+            "0": Heard(5, (Detection("speech", 0.9, 0.1, 0.2, (1, 2, 3, 4), "hi"),)),
+            AMBIENT: Heard(9, ()),
+        }
+
+        assert scan.heard_from(scan.heard_json(heard)) == heard
+
+
+class TestReading:
+    def box(self, text: str, x: int, y: int) -> Detection:
+        return Detection("text", 0.9, box=(x, y, x + 20, y + 10), text=text)
+
+    def test_words_come_in_reading_order(self) -> None:
+        found = [self.box("OUT", 40, 21), self.box("STAY", 0, 0), self.box("KEEP", 0, 20)]
+
+        assert reading.lines(found) == ["STAY", "KEEP OUT"]
+
+    @pytest.mark.parametrize(
+        ("one", "other", "whole"),
+        [
+            ("STAY AW", "Y AWAY FROM", "STAY AWAY FROM"),
+            ("Y AWAY FROM", "STAY AW", "STAY AWAY FROM"),
+            ("STAY", "GO", None),
+            ("AB", "BC", None),
+        ],
+    )
+    def test_halves_are_joined_where_they_overlap(self, one: str, other: str, whole: str | None) -> None:
+        assert reading.stitched(one, other) == whole
+
+    def test_the_best_reading_stands_for_the_partial_and_the_misread_ones(self) -> None:
+        readings = [
+            ("STAY AWAY FROM HERE", 0.9),
+            ("5TAY AVAY FROM HERE", 0.6),
+            ("AWAY FR", 0.9),
+            ("shop", 0.9),
+        ]
+
+        best = reading.best_readings(readings)
+
+        assert set(best.values()) == {"STAY AWAY FROM HERE", "shop"}
+        assert best["shop"] == "shop"
+
+
+class TestLooking:
+    def test_a_detector_that_fails_leaves_a_failed_run_and_no_finding(self) -> None:
+        found, run = scan.look(Broken(), [Picture(picture(1))], Source.MEDIA)
+
+        assert found == [[]]
+        assert (run.ok, run.items, run.error) == (False, 1, "MemoryError: no room")
+
+    def test_nothing_to_look_at_is_a_run_without_items(self) -> None:
+        found, run = scan.look(Broken(), [], Source.MEDIA)
+
+        assert found == []
+        assert (run.ok, run.items) == (True, 0)
+
+    def test_the_same_detection_is_the_same_finding_and_noise_is_not_kept(self) -> None:
+        one = Detection("red", 0.5, 1.0, 0.0, (1, 2, 3, 4))
+
+        first, second = (scan.finding(Redness.card, one, Source.MEDIA, media="a") for _ in range(2))
+        other = scan.finding(Redness.card, one, Source.MEDIA, media="b")
+        kept, _ = scan.look(Redness(), [Picture(picture(1))], Source.MEDIA)
+
+        assert first == second
+        assert first.id != other.id
+        assert first.end == first.start
+        assert kept == [[]]
+
+
+def package(**media: object) -> WorldPackage:
+    spec = WorldSpec.model_validate(
+        {
+            "title": "A quiet place",
+            "prompt": "here i will find you",
+            "objects": [{"kind": "sign", "image": "a.png"}, {"kind": "character", "says": "b.wav"}],
+            "style": {"video": "c.mp4"},
+        }
+    )
+    parts = {"images": {}, "sounds": {}, "videos": {}} | media
+    return WorldPackage(spec=spec, sha256="0" * 64, raw={}, **parts)  # type: ignore[arg-type]
+
+
+class TestMedia:
+    def test_findings_name_the_field_that_a_creator_wrote(self) -> None:
+        image = np.dstack([red(64), np.full((64, 64), 255, np.uint8)])
+        loud = np.ones(4800, np.float32)
+        video = np.stack([picture(n) for n in range(30)])
+
+        report = scan.scan_media(
+            package(images={"a.png": image}, sounds={"b.wav": loud}, videos={"c.mp4": video}), detectors()
+        )
+
+        found = {(f.detector, f.media) for f in report.findings}
+        assert ("redness", "objects[0].image") in found
+        assert ("text", "objects[0].image") in found
+        assert ("text", "objects[1].says") in found
+        assert ("text", "prompt") in found
+        assert ("blinks", "style.video") in found
+        assert all(f.source is Source.MEDIA and f.playthrough is None for f in report.findings)
+        assert all(run.ok for run in report.runs)
+
+    def test_every_detector_leaves_a_run_even_with_nothing_to_look_at(self) -> None:
+        report = scan.scan_media(package(), detectors())
+
+        assert {run.detector for run in report.runs} == {"redness", "ocr", "blinks", "speech", "text"}
+
+    def test_what_hides_on_white_is_seen_on_black(self) -> None:
+        image = np.zeros((32, 32, 4), np.uint8)
+        image[:16] = (255, 255, 255, 255)
+
+        grounds = scan._grounds(image)
+
+        assert [int(ground[20, 0, 0]) for ground in grounds] == [255, 0]
+        assert [int(ground[0, 0, 0]) for ground in grounds] == [255, 255]
+
+
+class World:
+    """As much of a compiled world as listening needs."""
+
+    clips = (type("Clip", (), {"samples": np.zeros(10 * SAMPLES_PER_STEP, np.float32)}),)
+
+
+def play(
+    scanner: scan.PlayScanner, ordinal: int, frames: list[np.ndarray], speaks_at: int | None = None
+) -> scan.PlayLook:
+    steps = len(frames) - 1
+    clips = np.full(steps, -1, np.int16)
+    sound = np.zeros(steps * SAMPLES_PER_STEP, np.float32)
+    if speaks_at is not None:
+        clips[speaks_at] = 0
+        sound[(speaks_at + 2) * SAMPLES_PER_STEP : (speaks_at + 8) * SAMPLES_PER_STEP] = 0.9
+    return scanner.look(f"p{ordinal}", ordinal, np.stack(frames), sound, clips)
+
+
+class TestPlay:
+    def scanner(self) -> scan.PlayScanner:
+        return scan.PlayScanner(World(), detectors())  # type: ignore[arg-type]
+
+    def test_a_frame_is_new_once_over_all_playthroughs(self) -> None:
+        scanner = self.scanner()
+        still = [picture(1)] * 20
+
+        first = play(scanner, 0, still)
+        second = play(scanner, 1, [*still, picture(2)])
+
+        assert [new.row.ordinal for new in first.new_frames] == [0]
+        assert [(new.row.ordinal, new.row.playthrough, new.row.step) for new in second.new_frames] == [
+            (1, 1, 20)
+        ]
+        assert second.shown.tolist() == [0] * 20 + [1]
+
+    def test_a_scanner_that_remembers_goes_on_as_if_it_had_never_stopped(self) -> None:
+        frames = [[picture(n), picture(n + 1), *[picture(n)] * 30] for n in range(3)]
+        whole, before = self.scanner(), self.scanner()
+        expected = [play(whole, n, frames[n], speaks_at=10) for n in range(3)]
+        done = play(before, 0, frames[0], speaks_at=10)
+
+        after = self.scanner()
+        after.remember([new.row for new in done.new_frames], [scan.heard_from(scan.heard_json(done.heard))])
+        resumed = [play(after, n, frames[n], speaks_at=10) for n in (1, 2)]
+
+        for one, other in zip(expected[1:], resumed, strict=True):
+            assert one.shown.tolist() == other.shown.tolist()
+            assert [n.row for n in one.new_frames] == [n.row for n in other.new_frames]
+            assert (one.heard, one.findings, one.runs) == (other.heard, other.findings, other.runs)
+
+    def test_a_known_clip_is_not_listened_to_again_but_counts_for_every_playthrough(self) -> None:
+        scanner = self.scanner()
+        still = [picture(1)] * 40
+        looks = [play(scanner, n, still, speaks_at=5 * n) for n in range(1, 4)]
+        speech = scanner.detectors.speech
+        assert isinstance(speech, Loudness)
+
+        plays = [
+            scan.Shown(f"p{n}", look.shown, tuple(listening.situations(_clips(39, 5 * n), [10])))
+            for n, look in enumerate(looks, 1)
+        ]
+        report = scan.conclude(plays, {0: {}}, {0: 0}, scanner.heard, scanner.detectors)
+
+        assert speech.heard == 1
+        threats = [f for f in report.findings if f.label == "threat"]
+        assert sorted((f.playthrough, round(f.start * FPS)) for f in threats) == [
+            ("p1", 7),
+            ("p2", 12),
+            ("p3", 17),
+        ]
+
+    def test_what_one_frame_shows_counts_for_every_playthrough_and_time_that_shows_it(self) -> None:
+        scanner = self.scanner()
+        looks = [play(scanner, n, [picture(1)] * (3 + n) + [red()] * 5 + [picture(1)] * 2) for n in range(2)]
+        frames = [new for look in looks for new in look.new_frames]
+        seen, runs = scan.see([new.pixels for new in frames], scanner.detectors)
+        plays = [scan.Shown(f"p{n}", look.shown, ()) for n, look in enumerate(looks)]
+
+        report = scan.conclude(plays, dict(enumerate(seen)), {0: 0, 1: 1}, {}, scanner.detectors)
+
+        found = sorted((f.playthrough, f.start, f.end) for f in report.findings if f.label == "red")
+        assert found == [
+            ("p0", round(3 / FPS, 4), round(8 / FPS, 4)),
+            ("p1", round(4 / FPS, 4), round(9 / FPS, 4)),
+        ]
+        said = [f for f in report.findings if f.label == "threat"]
+        assert {f.playthrough for f in said} == {"p0", "p1"}
+        assert all(f.text == "i will find you" and f.box == (0, 0, 4, 2) for f in said)
+        assert [run.items for run in runs] == [2, 2]
+
+    def test_a_frame_over_budget_counts_as_the_most_similar_one_that_was_looked_at(self) -> None:
+        rows = [
+            DistinctFrame(n, 0, n, novelty.difference_hash(p).tobytes(), str(n))
+            for n, p in enumerate([picture(1), red(), (red() // 2)])
+        ]
+
+        assert scan.choose_frames(rows, 2) == [0, 1]
+        assert scan.stand_ins(rows, [0, 1]) == {0: 0, 1: 1, 2: 1}
+
+    def test_a_broken_reader_leaves_failed_runs_and_the_rest_goes_on(self) -> None:
+        broken = detectors(reader=Broken())
+
+        seen, runs = scan.see([red()], broken)
+
+        assert [(run.detector, run.ok) for run in runs] == [("redness", True), ("broken", False)]
+        assert seen[0]["redness"][0].score > 0.5
+
+    def test_what_was_seen_survives_as_json(self) -> None:
+        seen, _ = scan.see([red()], detectors())
+
+        assert scan.seen_from(scan.seen_json(seen[0])) == seen[0]
+
+
+def _clips(steps: int, at: int) -> np.ndarray:
+    clips = np.full(steps, -1, np.int16)
+    clips[at] = 0
+    return clips
