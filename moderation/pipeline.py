@@ -42,6 +42,8 @@ POLICY = "policy"
 STAGES = ("intake", "explore", "scan", "decide")
 EXPLORER = "1"
 """Version of how a review explores and scans: another one explores again."""
+UNPLAYABLE = "S4"
+"""Severity from which a rejection by the media alone ends the review."""
 _AFTER: Mapping[Verdict, WorldState] = {
     Verdict.CLEARED: WorldState.CLEARED,
     Verdict.NEEDS_REVIEW: WorldState.NEEDS_REVIEW,
@@ -306,8 +308,14 @@ def _budget(row: ExplorationRow) -> Budget:
 
 
 def _condemned(decision: Decision) -> bool:
-    """Whether what was found in the media (rather than what is not yet known) rejects the world."""
-    return any(fired.action is Verdict.REJECTED and fired.findings for fired in decision.fired)
+    """Whether the media alone, by what was found in it, is too bad to be played even by bots.
+
+    Lesser violations are played: whether and how players meet them is what a moderator needs to see.
+    """
+    return any(
+        fired.action is Verdict.REJECTED and fired.findings and fired.severity == UNPLAYABLE
+        for fired in decision.fired
+    )
 
 
 @contextmanager

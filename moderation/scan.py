@@ -74,9 +74,9 @@ def load_detectors() -> Detectors:
     from moderation.detectors.nudity import NsfwJs, OpenNsfw
     from moderation.detectors.ocr import Ocr
     from moderation.detectors.speech import Speech
-    from moderation.detectors.text import TextDetector
+    from moderation.detectors.text import TextRules
 
-    return Detectors((OpenNsfw(), NsfwJs()), Ocr(), Flash(), Speech(), TextDetector())
+    return Detectors((OpenNsfw(), NsfwJs()), Ocr(), Flash(), Speech(), TextRules())
 
 
 @dataclass

@@ -1,0 +1,380 @@
+"""What the pipeline promises: every stage once, whatever interrupts it, and only what is clear is published."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from moderation import pipeline, scan
+from moderation.detectors.base import Detection, Detector, DetectorCard, Picture, Sound
+from moderation.detectors.flash import Flash
+from moderation.detectors.text import TextRules
+from moderation.jobs import Handler, Terms, Work, Worker
+from moderation.states import WorldState
+from moderation.store import Store, open_store
+from policies.types import Verdict
+from worldmodel.package import WorldPackage, load_package
+
+TERMS = Terms(heartbeat=0.1, backoff=0.01)
+BUDGET = {
+    "search_steps": 1_600,
+    "sample_episodes": 3,
+    "episode_steps": 30,
+    "batch": 16,
+    "window": 400,
+    "evidence_playthroughs": 4,
+    "evidence_steps": 300,
+}
+WORLD = """
+title: {title}
+prompt: a meadow with coins and slow walkers
+mechanics: {{view: side, hazards: 0.2, enemies: walkers}}
+objects:
+  - {{kind: sign, text: "{sign}", where: {{near: spawn}}}}
+seed: 3
+{more}
+"""
+
+
+class Brightness(Detector[Picture]):
+    """Stands in for a large model: fast, and as sensitive to every pixel."""
+
+    card = DetectorCard("nsfw-open", "1", "picture", ("nsfw",), "Apache-2.0")
+
+    def load(self) -> None: ...
+
+    def predict(self, batch: Sequence[Picture]) -> list[list[Detection]]:
+        return [[Detection("nsfw", float(item.pixels.mean()) / 512, item.at, item.at)] for item in batch]
+
+
+class Colours(Brightness):
+    card = DetectorCard("nsfw-js", "1", "picture", ("drawing",), "Apache-2.0")
+
+    def predict(self, batch: Sequence[Picture]) -> list[list[Detection]]:
+        return [[Detection("drawing", float(item.pixels.std()) / 256, item.at, item.at)] for item in batch]
+
+
+class Contrast(Brightness):
+    """Reads nothing but very bright pictures."""
+
+    card = DetectorCard("ocr", "1", "picture", ("text",), "Apache-2.0")
+
+    def predict(self, batch: Sequence[Picture]) -> list[list[Detection]]:
+        return [[] for _ in batch]
+
+
+class Silence(Detector[Sound]):
+    """Hears an unclear voice in anything loud."""
+
+    card = DetectorCard("speech", "1", "sound", ("speech", "unclear"), "Apache-2.0")
+
+    def load(self) -> None: ...
+
+    def predict(self, batch: Sequence[Sound]) -> list[list[Detection]]:
+        return [[Detection("unclear", 0.1, 0, 1)] if np.abs(i.samples).max() > 0.2 else [] for i in batch]
+
+
+def light() -> scan.Detectors:
+    return scan.Detectors((Brightness(), Colours()), Contrast(), Flash(), Silence(), TextRules())
+
+
+def handlers(store: Store) -> Mapping[str, Handler]:
+    """The real stages with light detectors; each start is noted, to see what is repeated."""
+    import torch
+
+    torch.set_num_threads(1)
+    stages = pipeline.Stages(store, light()).handlers
+
+    def noted(kind: str) -> Handler:
+        def run(work: Work) -> None:
+            with (store.home / "starts").open("a") as file:
+                file.write(f"{kind}\n")
+            stages[kind](work)
+
+        return run
+
+    return {kind: noted(kind) for kind in stages}
+
+
+@cache
+def request() -> pipeline.Request:
+    return pipeline.Request(0, "simulator", pipeline.world_model("simulator").card.sha256, BUDGET)
+
+
+def package(folder: Path, title: str = "Meadow", sign: str = "this way", more: str = "") -> WorldPackage:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "world.yaml").write_text(WORLD.format(title=title, sign=sign, more=more))
+    return load_package(folder)
+
+
+def submit(store: Store, world: WorldPackage, asked: pipeline.Request | None = None) -> str:
+    return pipeline.submit(store, world, asked or request(), pipeline.policy_bundle().sha256)
+
+
+def work(store: Store, detectors: scan.Detectors | None = None, limit: int = 20) -> None:
+    """Do all jobs in this process."""
+    stages = pipeline.Stages(store, detectors or light()).handlers
+    with Worker(store, stages, terms=TERMS) as worker:
+        for _ in range(limit):
+            if not worker.run_one():
+                break
+    errors = [job.error for job in store.jobs() if job.error]
+    assert not errors, errors[0]
+
+
+@pytest.fixture(scope="module")
+def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    home = tmp_path_factory.mktemp("home")
+    store = open_store(home / "store")
+    submit(store, package(home / "meadow"))
+    work(store)
+    return store
+
+
+def test_a_review_goes_through_every_state_and_logs_why(reviewed: Store) -> None:
+    (version,) = reviewed.versions()
+    history = reviewed.history(version.id)
+
+    assert [e.to_state for e in history][:5] == [
+        "submitted",
+        "screening",
+        "exploring",
+        "scanning",
+        "deciding",
+    ]
+    assert history[-1].policy_hash == pipeline.policy_bundle().sha256
+    assert all(event.reason for event in history)
+    assert [(job.kind, job.state) for job in reviewed.jobs()] == [(k, "done") for k in pipeline.STAGES]
+
+
+def test_too_little_play_never_clears(reviewed: Store) -> None:
+    (version,) = reviewed.versions()
+    (stored,) = reviewed.decisions(version.id)
+
+    assert version.state is WorldState.INCONCLUSIVE
+    assert stored.decision.verdict is Verdict.INCONCLUSIVE
+    assert reviewed.published() == []
+
+
+def test_every_frame_of_every_playthrough_is_accounted_for(reviewed: Store) -> None:
+    (version,) = reviewed.versions()
+    assert version.exploration is not None
+    plays = reviewed.playthroughs(version.exploration)
+    frames = reviewed.frames(version.exploration)
+
+    assert {play.playthrough.arm for play in plays} == {"search", "sample"}
+    for play in plays:
+        assert play.shown is not None
+        assert len(play.shown) == len(play.playthrough.actions) + 1
+        assert play.shown.max() < len(frames)
+        assert play.playthrough.frames_sha256 is not None
+    assert [frame.ordinal for frame in frames] == list(range(len(frames)))
+
+
+def test_every_detector_of_the_policy_has_looked_at_media_and_play(reviewed: Store) -> None:
+    (version,) = reviewed.versions()
+    runs = reviewed.detector_runs(version.id, version.exploration)
+
+    looked = {(run.detector, str(run.source)) for run in runs}
+    names = {"nsfw-open", "nsfw-js", "ocr", "speech", "text", "flash"}
+    assert looked == {(name, source) for name in names for source in ("media", "playthrough")}
+    assert all(run.ok for run in runs)
+
+
+def test_the_same_request_again_queues_nothing(reviewed: Store) -> None:
+    (version,) = reviewed.versions()
+
+    pipeline.ask(reviewed, version.id, request(), pipeline.policy_bundle().sha256)
+
+    assert all(job.state == "done" for job in reviewed.jobs())
+    assert reviewed.version(version.id).revision == version.revision
+
+
+def test_a_stored_playthrough_replays_bit_for_bit_and_a_changed_one_does_not(reviewed: Store) -> None:
+    from moderation.replay import replay
+
+    (version,) = reviewed.versions()
+    assert version.exploration is not None
+    play = reviewed.playthroughs(version.exploration)[-1]
+
+    same = replay(reviewed.home, play.playthrough.id)
+    with reviewed.writing() as tx:
+        broken = replace(play.playthrough, frames_sha256="0" * 64)
+        tx.looked_at(version.exploration, play.ordinal, broken, play.shown)  # type: ignore[arg-type]
+    other = replay(reviewed.home, play.playthrough.id)
+    with reviewed.writing() as tx:
+        tx.looked_at(version.exploration, play.ordinal, play.playthrough, play.shown)  # type: ignore[arg-type]
+
+    assert same.identical
+    assert (other.identical, other.what) == (False, "frames differ")
+
+
+def test_another_seed_explores_again_and_another_policy_only_decides_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store")
+    version = submit(store, package(tmp_path / "meadow"))
+    work(store)
+
+    pipeline.ask(store, version, request(), "another policy")
+    assert [job.kind for job in store.jobs() if job.state == "ready"] == ["decide"]
+    assert store.version(version).state is WorldState.DECIDING
+
+    other = replace(request(), seed=1)
+    pipeline.ask(store, version, other, pipeline.policy_bundle().sha256)
+    assert [job.kind for job in store.jobs() if job.state == "ready"] == ["explore"]
+    work(store)
+    assert store.version(version).exploration == other.exploration(version)
+    assert len(store.decisions(version)) == 2
+
+
+def test_a_slur_in_the_title_is_found_at_intake_and_the_world_is_not_published(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store")
+    version = submit(store, package(tmp_path / "w", sign="wetbacks keep out"))
+    work(store)
+
+    (stored,) = store.decisions(version)
+    assert store.version(version).state is WorldState.REJECTED
+    assert "submitted-words" in {fired.rule for fired in stored.decision.fired}
+    assert any("objects[0].text" in one.caption for one in stored.evidence)
+
+
+def test_a_detector_that_fails_never_lets_a_world_through(tmp_path: Path) -> None:
+    class Failing(Contrast):
+        def predict(self, batch: Sequence[Picture]) -> list[list[Detection]]:
+            raise RuntimeError("out of memory")
+
+    store = open_store(tmp_path / "store")
+    version = submit(store, package(tmp_path / "w"))
+    work(store, replace(light(), reader=Failing()))
+
+    (stored,) = store.decisions(version)
+    assert store.version(version).state is WorldState.NEEDS_REVIEW
+    assert any(
+        "out of memory" in (run.error or "") for run in store.detector_runs(version, stored.exploration)
+    )
+
+
+def test_a_world_that_another_seed_condemned_is_not_published_by_a_lucky_one(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store")
+    version = submit(store, package(tmp_path / "w"))
+    work(store)
+    clear = replace(store.decisions(version)[0].decision, verdict=Verdict.CLEARED, policy_hash="p")
+    worse = replace(clear, verdict=Verdict.REJECTED, reasons=("a slur",))
+    row = store.exploration(store.version(version).exploration or "")
+    with store.writing() as tx:
+        tx.add_decision(version, "another exploration", worse, row.coverage, ())  # type: ignore[arg-type]
+        tx.transition(version, WorldState.DECIDING, "policy", "again")
+        stages = pipeline.Stages(store, light())
+        stages._conclude(tx, store.version(version), row, clear)
+
+    assert store.version(version).state is WorldState.NEEDS_REVIEW
+    assert "a slur" in store.history(version)[-1].reason
+
+
+def test_a_remix_is_first_played_as_its_parent_was_where_that_was_bad(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store")
+    parent = submit(store, package(tmp_path / "parent"))
+    work(store)
+    exploration = store.version(parent).exploration
+    assert exploration is not None
+    bad = store.playthroughs(exploration)[0].playthrough
+    from moderation.store import Evidence
+
+    shown = Evidence("slurs", "f", bad.id, 0, 1, None, (), "a slur", reproduced=True)
+    decided = store.decisions(parent)[0].decision
+    with store.writing() as tx:
+        coverage = store.exploration(exploration).coverage
+        tx.add_decision(parent, exploration, replace(decided, policy_hash="x"), coverage, [shown])  # type: ignore[arg-type]
+
+    child = submit(store, package(tmp_path / "child", "Meadow Two", more="remix_of: meadow"))
+    work(store)
+
+    plays = store.playthroughs(store.version(child).exploration or "")
+    first = plays[0].playthrough
+    assert first.actions[: len(bad.actions)].tolist() == bad.actions[: len(first.actions)].tolist()
+
+
+# -- interruptions ------------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.test_pipeline import TERMS, handlers
+from moderation.jobs import Carrier
+if __name__ == "__main__":
+    Carrier(Path({home!r}), handlers, [{version!r}], workers=1, terms=TERMS).run()
+"""
+TIMES = {
+    "versions": "created, updated",
+    "events": "at",
+    "decisions": "at, id",
+    "explorations": "created",
+    "worlds": "created",
+}
+TABLES = ["worlds", "versions", "events", "explorations", "playthroughs", "frames", "pieces", "findings"]
+TABLES += ["detector_runs", "decisions"]
+
+
+def rows(store: Store) -> dict[str, list[dict[str, Any]]]:
+    """Everything but times, in an order that does not depend on them."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    with store.reading() as connection:
+        for table in TABLES:
+            left_out = TIMES.get(table, "").split(", ")
+            all_rows = connection.execute(text(f"SELECT * FROM {table}")).mappings()
+            plain = [{k: v for k, v in row.items() if k not in left_out} for row in all_rows]
+            found[table] = sorted(plain, key=repr)
+    return found
+
+
+def start(home: Path, version: str) -> subprocess.Popen[bytes]:
+    script = home / "run.py"
+    root = str(Path(__file__).parent.parent)
+    script.write_text(SCRIPT.format(root=root, home=str(home), version=version))
+    return subprocess.Popen([sys.executable, str(script)], start_new_session=True)
+
+
+def wait_until_working(store: Store, process: subprocess.Popen[bytes]) -> bool:
+    """Whether a worker has claimed a job (or the run has ended) in good time."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if process.poll() is not None or any(job.state == "running" for job in store.jobs()):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_killed_at_any_moment_and_run_again_it_ends_with_the_same_rows(tmp_path: Path) -> None:
+    world = package(tmp_path / "meadow")
+    calm, shaken = open_store(tmp_path / "calm"), open_store(tmp_path / "shaken")
+    version = submit(calm, world)
+    submit(shaken, world)
+    work(calm)
+    chance = random.Random(os.environ.get("FIRSTPLAY_TEST_SEED", "0"))
+
+    for _ in range(4):
+        process = start(shaken.home, version)
+        assert wait_until_working(shaken, process)
+        time.sleep(chance.uniform(0, 1.2))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert start(shaken.home, version).wait() == 0
+
+    assert rows(shaken) == rows(calm)
+    assert all(job.state == "done" and job.failures == 0 for job in shaken.jobs())
+    starts = (shaken.home / "starts").read_text().split()
+    assert starts == sorted(starts, key=pipeline.STAGES.index), "a finished stage was begun again"
