@@ -201,7 +201,7 @@ class _Recording:
         """Colour is costly and red is rare: it is followed from the first frame on that has enough of it."""
         if self._redness is None:
             least = self._layout.area / self._general.span
-            if self._before is None or np.count_nonzero(saturated_red(colours)) <= least:
+            if self._before is None or not _has_red(colours, least):
                 return
             self._redness = _RedTracker(self._before)
         self._red.add(self._index, *self._redness.step(colours, offset))
@@ -286,6 +286,8 @@ class _Blocks:
         """Frames whose changes add up."""
         self._recent = np.zeros((2, self.span, count), np.int32)
         """Pixels that changed upwards and downwards, frame by frame."""
+        self._latest = 0
+        """Frame of the latest change of any pixel."""
         self._direction = np.zeros(count, np.int8)
         self._events: list[tuple[int, NDArray[np.intp]]] = []
         """Frame, and the blocks that made a transition in it."""
@@ -293,8 +295,13 @@ class _Blocks:
     def add(self, index: int, up: Mask, down: Mask) -> None:
         """Take the changes of one frame."""
         slot = index % self.span
-        for recent, mask in zip(self._recent, (up, down), strict=True):
-            recent[slot] = self._layout.areas(mask) if mask.any() else 0
+        changes = [self._layout.areas(mask) if mask.any() else None for mask in (up, down)]
+        if any(change is not None for change in changes):
+            self._latest = index
+        elif index - self._latest > self.span:
+            return
+        for recent, change in zip(self._recent, changes, strict=True):
+            recent[slot] = 0 if change is None else change
         over = self._recent.sum(axis=1) > self._layout.area
         rises = over[0] & (self._direction <= 0)
         falls = over[1] & (self._direction >= 0) & ~rises
@@ -372,6 +379,14 @@ def moved(state: Plane, offset: Offset, fresh: Plane) -> Plane:
     result = fresh.copy()
     result[:, to_rows, to_columns] = state[:, from_rows, from_columns]
     return result
+
+
+def _has_red(colours: Plane, least: float) -> bool:
+    """Whether more than ``least`` pixels are saturated red; most frames are told apart by one product."""
+    import cv2
+
+    reddish = cv2.transform(colours, np.array([[1, -1, -1]], np.float32)) >= RED_VISIBLE
+    return bool(np.count_nonzero(reddish) > least and np.count_nonzero(saturated_red(colours)) > least)
 
 
 def saturated_red(colours: Plane) -> Mask:
