@@ -82,7 +82,7 @@ class WorldVecEnv(VecEnv):
 
     ``observe="tiles"`` gives a Dict of ``tiles`` (CHANNELS, WINDOW, WINDOW) float32 0 or 1, the classes of
     what the screen shows around the player, one-hot, and ``meters`` (METERS,) float32 in -1..1. ``"frames"``
-    gives the (3, FRAME, FRAME) uint8 picture. Actions are Discrete(ACTIONS), :class:`worldmodel.constants.Action`.
+    gives the (3, FRAME, FRAME) uint8 picture. Actions are Discrete(ACTIONS), see ``constants.Action``.
 
     An episode ends at the goal, or is cut after ``episode_steps`` (``TimeLimit.truncated`` in its info, as
     Stable-Baselines3 expects). It starts at a spawn point by chance of ``seed``, or always at ``spawn``.

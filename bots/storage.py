@@ -42,7 +42,7 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any
 def read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """What :func:`write` wrote. Raises StorageError for a file that it did not write."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta: dict[str, Any] = json.loads(arrays.pop(_META).tobytes())
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
