@@ -17,10 +17,12 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: demo test serve models format clean
 .DEFAULT_GOAL := demo
 
+# `review` exits with 1 when it cleared some worlds and stopped others, as it should here.
 demo: models
-	$(BIN)/firstplay review $(EXAMPLES)
-	@echo "Report:  $(STATE)/reports/index.html"
-	@echo "Play:    make serve, then open http://127.0.0.1:8000"
+	@$(BIN)/firstplay review $(EXAMPLES) || [[ $$? == 1 ]]
+	@echo
+	@echo "Look at the evidence:      $(STATE)/report/index.html"
+	@echo "Play what was cleared:     make serve, then open http://127.0.0.1:8000"
 
 test: export CI ?= true
 test: models

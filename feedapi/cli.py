@@ -6,7 +6,7 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ from worldmodel import cli as worldmodel_cli
 if TYPE_CHECKING:
     from worldmodel.protocol import WorldModel
 
+BAD_INPUT = 2
 UNEXPECTED = 3
 """Exit code of an error that no command foresaw; the commands' own codes are in their ``--help``."""
 
@@ -28,19 +29,19 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    home: Annotated[
-        Path, typer.Option(envvar="FIRSTPLAY_HOME", help="State folder with the reviewed worlds.")
-    ] = Path(".firstplay"),
+    home: moderation_cli.Home = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    model: Annotated[str, typer.Option(help="World model to play: neural or simulator.")] = "neural",
+    model: Annotated[
+        Literal["neural", "simulator"], typer.Option(help="World model that people play in.")
+    ] = "neural",
     sessions: Annotated[int, typer.Option(min=1, help="People who may play at the same time.")] = 16,
 ) -> None:
     """Show the cleared worlds on a page and let people play them in the browser.
 
-    Only published worlds are served. Ctrl-C stops. Exit codes: 0 stopped, 1 the address is taken.
+    Only published worlds are served. Ctrl-C stops. Exit codes: 0 stopped; 2 the address is taken.
     """
     from feedapi.app import create_app
     from feedapi.server import AddressTaken, Server, address, listen
@@ -54,9 +55,9 @@ def serve(
         listener = listen(host, port)
     except AddressTaken as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(BAD_INPUT) from None
     url = address(listener)
-    app = create_app(home, load, sessions)
+    app = create_app(moderation_cli.home_folder(home), load, sessions)
     Server(app, lambda: typer.echo(f"The feed is at {url} (Ctrl-C stops)")).serve_on(listener)
     typer.echo("Stopped.")
 

@@ -248,6 +248,6 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
 
-    assert second.returncode == 1
+    assert second.returncode == 2
     assert second.stderr.count("\n") == 1
     assert "--port" in second.stderr
