@@ -60,7 +60,7 @@ def read_files(path: Path) -> Files:
         else:
             files.refuse(path.name, "is neither a folder nor a zip file")
     except (OSError, ValueError) as error:
-        files.refuse(str(path), f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        files.refuse(str(path), f"cannot be read: {_reason(error)}")
     return files
 
 
@@ -107,7 +107,9 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, Valu
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error) if isinstance(error, zipfile.BadZipFile) else "it is damaged"
 
 
 def _is_for_people(name: str) -> bool:
@@ -120,7 +122,7 @@ def name_fault(name: str) -> tuple[str, str | None] | None:
     """What is wrong with a file's name inside a package, and the remedy."""
     parts = name.split("/")
     if not name.isprintable():
-        return "has a name with control characters", "rename it"
+        return "has a name that is not plain text", "rename it"
     if len(name) > limits.PATH_CHARACTERS:
         return f"has a name longer than {limits.PATH_CHARACTERS} characters", "rename it"
     if name.startswith("/") or "\\" in name or ":" in name:

@@ -6,6 +6,7 @@ through an array. Each decoder is told the format that the content has, so that 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -41,7 +42,10 @@ def decode_picture(data: bytes) -> NDArray[np.uint8]:
 def _open_picture(data: bytes, form: Format) -> Image.Image:
     from PIL import Image
 
-    with Image.open(BytesIO(data), formats=[form.name]) as probe:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its limit is ten times ours
+        probe = Image.open(BytesIO(data), formats=[form.name])
+    with probe:
         width, height = probe.size
         if width > limits.PICTURE_SIDE or height > limits.PICTURE_SIDE:
             raise MediaError(
@@ -90,7 +94,7 @@ def decode_sound(data: bytes) -> NDArray[np.float32]:
     form = _checked(data, "sound")
     with _decoding(form), _open(data, form, SOUND_CODECS) as container:
         if not container.streams.audio or (container.streams.video and form.name == "OGG"):
-            raise MediaError(f"is a {form.name} file that is not a sound", "give sound only")
+            raise MediaError(f"is not just a sound, though it is {form.name}", "give sound only")
         samples, played = _resampled(container, container.streams.audio[0])
     promised = flac_samples(data) if form.name == "FLAC" else 0
     if played < promised:
@@ -145,7 +149,7 @@ def decode_video(data: bytes) -> NDArray[np.uint8]:
     form = _checked(data, "video")
     with _decoding(form), _open(data, form, VIDEO_CODECS) as container:
         if not container.streams.video:
-            raise MediaError(f"is a {form.name} file without a picture", "give a video with a picture")
+            raise MediaError(f"is {form.name} without a picture", "give a video with a picture")
         stream = container.streams.video[0]
         _check_size(stream.width, stream.height)
         stream.codec_context.options = dict(_CAREFUL)

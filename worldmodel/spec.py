@@ -93,13 +93,14 @@ class NearSpawn(_Part):
 
 def _where_tag(value: object) -> str | None:
     keys = value.keys() if isinstance(value, dict) else getattr(value, "__dict__", {}).keys()
-    return next((key for key in ("depth", "behind", "near") if key in keys), None)
+    # Tags that are no field names: an error's location names both.
+    return next((f"at {key}" for key in ("depth", "behind", "near") if key in keys), None)
 
 
 Where: TypeAlias = Annotated[
-    Annotated[AtDepth, Tag("depth")]
-    | Annotated[BehindDoor, Tag("behind")]
-    | Annotated[NearSpawn, Tag("near")],
+    Annotated[AtDepth, Tag("at depth")]
+    | Annotated[BehindDoor, Tag("at behind")]
+    | Annotated[NearSpawn, Tag("at near")],
     Discriminator(
         _where_tag,
         custom_error_type="where",
