@@ -90,6 +90,8 @@ class Plan:
     enemies: tuple[Enemy, ...] = ()
     cave: bool = True
     """Ceilings follow the ground, else storeys are open to their top."""
+    size: float = 1.0
+    """Length of the walk, 1 is normal: 20 to 30 seconds without a detour."""
 
 
 @dataclass(frozen=True)
@@ -504,7 +506,7 @@ def _spawns(board: _Board, steps: NDArray[np.int32]) -> NDArray[np.int16]:
 
 
 def _terrain(plan: Plan, rng: np.random.Generator) -> Terrain:
-    walk = float(rng.uniform(320, 470)) * plan.mechanics.speed / UNITS
+    walk = float(rng.uniform(320, 470)) * plan.size * plan.mechanics.speed / UNITS
     need = {"sign": 8.0, "door": 9.0, "lever": 4.0, "character": 4.0, "portal": 8.0}
     crowd = sum(need[wanted.kind] for wanted in plan.objects) * 1.4
     if plan.mechanics.top_view:

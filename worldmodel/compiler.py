@@ -1,0 +1,113 @@
+"""From a world package to the arrays that are played. The same package always compiles to the same world."""
+
+from __future__ import annotations
+
+import hashlib
+
+from worldmodel.compiled import Clip, CompiledWorld, Placed
+from worldmodel.constants import LeverEffect
+from worldmodel.layout import Place, Plan, Wanted, generate
+from worldmodel.package import WorldPackage
+from worldmodel.painter import Board, Look, paint
+from worldmodel.palette import Palette, reference_palette, theme_palette
+from worldmodel.prompt import Understanding, understand
+from worldmodel.spec import AtDepth, BehindDoor, Character, Lever, Sign, Where, WorldObject, WorldSpec
+from worldmodel.sprites import atlas, sprites
+
+COMPILER_VERSION = "1"
+"""Part of every world's key; raised whenever the same package compiles to something else."""
+_EFFECTS = {"none": LeverEffect.NONE, "lights_flash": LeverEffect.FLASH, "open_door": LeverEffect.OPEN}
+
+
+def compile_world(package: WorldPackage) -> CompiledWorld:
+    """Everything that a world model needs of a package.
+
+    Raises worldmodel.layout.LayoutError naming the object that cannot be placed.
+    """
+    spec = package.spec
+    meaning = understand(spec)
+    clips, clip_of = _clips(package)
+    plan = _plan(spec, meaning, clip_of)
+    layout = generate(plan, _seed(spec))
+    palette = _palette(package, meaning)
+    look = Look(meaning.theme, palette, meaning.tags, meaning.mechanics.top_view)
+    boards = [_board(package, placed) for placed in layout.placed if placed.kind == "sign"]
+    return CompiledWorld(
+        key=hashlib.sha256(f"{package.sha256}:{COMPILER_VERSION}".encode()).hexdigest(),
+        title=spec.title,
+        mechanics=meaning.mechanics,
+        tiles=layout.tiles,
+        links=layout.links,
+        effects=layout.effects,
+        portals=layout.portals,
+        spawns=layout.spawns,
+        enemy_kinds=layout.enemy_kinds,
+        enemy_spawns=layout.enemy_spawns,
+        picture=paint(layout.tiles, look, boards, _seed(spec)),
+        atlas=atlas(palette, burning=meaning.theme == "lava"),
+        sprites=sprites(palette),
+        clips=clips,
+        music=Clip(spec.music, package.sounds[spec.music]) if spec.music is not None else None,
+        placed=layout.placed,
+        notes=meaning.notes,
+    )
+
+
+def _seed(spec: WorldSpec) -> int:
+    """Changes with the spec's seed and prompt only: a new text on a sign leaves the map as it was."""
+    digest = hashlib.sha256(f"{spec.seed}:{spec.prompt}".encode()).digest()
+    return int.from_bytes(digest[:8], "little")
+
+
+def _clips(package: WorldPackage) -> tuple[tuple[Clip, ...], dict[str, int]]:
+    """Each voice once, and its index by the name of its sound."""
+    says = [thing.says for thing in package.spec.objects if isinstance(thing, Character)]
+    names = list(dict.fromkeys(says))
+    clips = tuple(Clip(name, package.sounds[name]) for name in names)
+    return clips, {name: index for index, name in enumerate(names)}
+
+
+def _plan(spec: WorldSpec, meaning: Understanding, clip_of: dict[str, int]) -> Plan:
+    return Plan(
+        mechanics=meaning.mechanics,
+        objects=tuple(_wanted(i, thing, clip_of) for i, thing in enumerate(spec.objects)),
+        hazards=meaning.hazards,
+        coins=meaning.coins,
+        enemies=meaning.enemies,
+        cave=meaning.cave,
+        size=meaning.size,
+    )
+
+
+def _wanted(index: int, thing: WorldObject, clip_of: dict[str, int]) -> Wanted:
+    return Wanted(
+        index=index,
+        kind=thing.kind,
+        where=_where(thing.where),
+        effect=_EFFECTS[thing.effect] if isinstance(thing, Lever) else LeverEffect.NONE,
+        clip=clip_of[thing.says] if isinstance(thing, Character) else -1,
+    )
+
+
+def _where(where: Where) -> Place:
+    if isinstance(where, AtDepth):
+        return where.depth
+    return "door" if isinstance(where, BehindDoor) else "spawn"
+
+
+def _palette(package: WorldPackage, meaning: Understanding) -> Palette:
+    """The theme's colours, bent towards the reference picture, else towards the video."""
+    palette, style = theme_palette(meaning.theme), package.spec.style
+    if style.reference is not None:
+        return reference_palette(palette, package.images[style.reference])
+    if style.video is not None:
+        frames = package.videos[style.video][:: max(1, len(package.videos[style.video]) // 4)]
+        return reference_palette(palette, frames.reshape(-1, *frames.shape[2:]))
+    return palette
+
+
+def _board(package: WorldPackage, placed: Placed) -> Board:
+    sign = package.spec.objects[placed.index]
+    assert isinstance(sign, Sign)
+    image = package.images[sign.image] if sign.image is not None else None
+    return Board(placed.box, sign.text, image)
