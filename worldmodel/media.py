@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import av
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.stream import Stream
     from PIL import Image
 
 DEMUXERS = {"MP4": "mp4", "WebM": "webm", "WAV": "wav", "OGG": "ogg", "FLAC": "flac"}
@@ -114,6 +115,7 @@ def _resampled(container: InputContainer, stream: AudioStream) -> tuple[NDArray[
             f"has {stream.channels} channels at {stream.rate:,} Hz;"
             f" allowed are 1 to {limits.SOUND_CHANNELS} at {low:,} to {high:,} Hz"
         )
+    _be_careful(stream)
     resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
     parts: list[NDArray[np.int16]] = []
     played = 0
@@ -152,8 +154,7 @@ def decode_video(data: bytes) -> NDArray[np.uint8]:
             raise MediaError(f"is {form.name} without a picture", "give a video with a picture")
         stream = container.streams.video[0]
         _check_size(stream.width, stream.height)
-        stream.codec_context.options = dict(_CAREFUL)
-        stream.codec_context.thread_count = 1
+        _be_careful(stream)
         frames = _at_fps(container.decode(stream))
     return np.stack(frames)
 
@@ -243,7 +244,7 @@ def encode_video(frames: NDArray[np.uint8]) -> bytes:
 
 
 _CAREFUL = {
-    "err_detect": "explode",
+    "err_detect": "crccheck+explode",
     "max_pixels": str((limits.VIDEO_WIDTH + 128) * (limits.VIDEO_WIDTH + 128)),
 }
 """Decoder options: stop at the first damage; allocate no more than the largest frame needs."""
@@ -261,7 +262,19 @@ def _open(data: bytes, form: Format, codecs: str) -> InputContainer:
     import av
 
     options = {**_CAREFUL, "codec_whitelist": codecs}
-    return av.open(BytesIO(data), "r", format=DEMUXERS[form.name], options=options, io_open=_open_nothing)
+    return av.open(
+        BytesIO(data),
+        "r",
+        format=DEMUXERS[form.name],
+        options=options,
+        io_open=_open_nothing,
+        metadata_errors="ignore",
+    )
+
+
+def _be_careful(stream: Stream) -> None:
+    stream.codec_context.options = dict(_CAREFUL)
+    stream.codec_context.thread_count = 1
 
 
 def _open_nothing(*_: object) -> BytesIO:
