@@ -1,0 +1,1 @@
+"""The rules of the ``text`` detector, one idea per file: folding, slurs, threats, personal data, links."""
