@@ -70,7 +70,9 @@ def gather(
         of_mark[code] = _holder(archive, ends, rest[code].moment) or rest[code].moment
     cover = SceneCover(archive.tree)
     chosen = _covering(archive, cover, budget, [*ends, *more])
-    paths = {moment: _playthrough(model, world, archive, moment) for moment in chosen}
+    paths = _without_beginnings(
+        {moment: _playthrough(model, world, archive, moment) for moment in chosen}, replayed
+    )
     happenings = tuple(
         Happening(Mark.of(c).event.name.lower(), Mark.of(c).link, paths[m].id, archive.marks[c][1] - 1)
         for c, m in sorted(of_mark.items())
@@ -168,6 +170,26 @@ def _covering(archive: Archive, cover: SceneCover, budget: Budget, chosen: list[
         moments.append(best)
         steps += len(archive.tree.path(best).actions)
     return moments
+
+
+def _without_beginnings(
+    paths: dict[Moment, Playthrough], replayed: list[Playthrough]
+) -> dict[Moment, Playthrough]:
+    """The same, with each recording that is only the beginning of another replaced by that one."""
+    kept: list[Playthrough] = []
+    result = {}
+    by_length = sorted(paths.items(), key=lambda item: -len(item[1].actions))
+    for moment, path in by_length:
+        whole = next((p for p in [*replayed, *kept] if _begins(p, path)), None)
+        if whole is None:
+            kept.append(path)
+        result[moment] = whole or path
+    return {moment: result[moment] for moment in paths}
+
+
+def _begins(whole: Playthrough, part: Playthrough) -> bool:
+    same = (whole.seed, whole.spawn) == (part.seed, part.spawn)
+    return same and np.array_equal(whole.actions[: len(part.actions)], part.actions)
 
 
 def _playthrough(model: WorldModel, world: CompiledWorld, archive: Archive, moment: Moment) -> Playthrough:
