@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -57,6 +58,8 @@ def serve(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(BAD_INPUT) from None
     url = address(listener)
+    # uvicorn stops cleanly, then raises the signal again: both mean that serve_on returns
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app = create_app(moderation_cli.home_folder(home), load, sessions)
     Server(app, lambda: typer.echo(f"The feed is at {url} (Ctrl-C stops)")).serve_on(listener)
     typer.echo("Stopped.")

@@ -215,18 +215,29 @@ def serve(home: Path) -> tuple[subprocess.Popen[str], str]:
     return process, line.split()[4]
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_it_is_stopped_and_ends_cleanly(tmp_path: Path, by: signal.Signals) -> None:
+def test_the_command_serves_until_ctrl_c_and_ends_cleanly_in_the_middle_of_play(tmp_path: Path) -> None:
     fill(tmp_path / "home", {"Sunny Meadow": "published"})
     process, url = serve(tmp_path / "home")
     try:
-        assert "Sunny Meadow" in httpx.get(url).text
         path = httpx.post(f"{url}/v1/worlds/{WORLD}/sessions").json()["socket"]
         with connect(url.replace("http", "ws") + path) as socket:
             frames(socket, 3, seconds=60)
-            process.send_signal(by)
+            process.send_signal(signal.SIGINT)
             with pytest.raises(ConnectionClosed):
                 frames(socket, 1000)
+        output = process.communicate(timeout=20)[0]
+    finally:
+        process.kill()
+
+    assert output.strip() == "Stopped."
+    assert process.returncode == 0
+
+
+def test_a_supervisor_s_signal_ends_it_as_cleanly(tmp_path: Path) -> None:
+    process, url = serve(tmp_path / "home")
+    try:
+        assert httpx.get(url).status_code == 200
+        process.send_signal(signal.SIGTERM)
         output = process.communicate(timeout=20)[0]
     finally:
         process.kill()
