@@ -1,7 +1,7 @@
 """Writing in pictures, by PP-OCRv6 (small) through RapidOCR.
 
 A frame of play is first searched for writing at its own size, which is cheap; only where something is
-found is it enlarged and read. An uploaded picture is read whole, at up to 4 million pixels.
+found is it enlarged and read. An uploaded picture is read whole, at up to 2 million pixels.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ On 96 x 48 boards in textured 128 x 128 scenes, twice the size read more words t
 """
 OVERVIEW_SIDE = 960
 """Larger pictures are read at this longest side, where large letters fit the network's field of view ..."""
-DETAIL_PIXELS = 4_000_000
+DETAIL_PIXELS = 2_000_000
 """... and once more at full size, or at this many pixels if they have more: this bounds the time."""
 MINIMUM_SIDE = 64
 """The detector needs multiples of 32 pixels; a narrower picture is padded to this."""
