@@ -239,6 +239,13 @@ def wav_header(rate: int, channels: int, data: bytes = b"\0\0" * 999) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+def long_last_picture() -> bytes:
+    """A video whose only picture is to be shown for hours."""
+    data = video("mp4", 1)
+    at = data.rfind(b"stts") + 16  # after version, entry count and sample count: the duration
+    return data[:at] + b"\x7f\0\0\0" + data[at + 4 :]
+
+
 def flipped(data: bytes, at: float) -> bytes:
     place = int(len(data) * at)
     return data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
@@ -318,6 +325,12 @@ MEDIA = {
     "half a WebM": (film("m.webm"), video("webm")[:-100], "is a truncated or damaged WebM video"),
     "WebM of noise": (film("m.webm"), video("webm")[:60] + b"\x99" * 99, "WebM"),
     "long video": (film("m.mp4"), video("mp4", 40, rate=2), "is longer than 15 seconds (cut it)"),
+    "a picture for hours": (film("m.mp4"), long_last_picture(), "is longer than 15 seconds (cut it)"),
+    "fast video": (
+        film("m.mp4"),
+        video("mp4", 1810, 16, 16, rate=240),
+        "has more than 120 pictures a second",
+    ),
     "large video": (film("m.mp4"), video("mp4", 1, 1920, 1080), "has 1920 x 1080 pixels"),
 }
 

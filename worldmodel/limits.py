@@ -20,6 +20,8 @@ PICTURE_PIXELS = 8_000_000
 PACKAGE_PIXELS = 32_000_000
 """All pictures of a package together: 128 MB once decoded."""
 VIDEO_SECONDS = 15.0
+VIDEO_RATE = 120
+"""Pictures per second, on average, that a video may have."""
 VIDEO_WIDTH, VIDEO_HEIGHT = 1280, 720
 VIDEO_KEPT_WIDTH, VIDEO_KEPT_HEIGHT = 640, 360
 """A larger video is scaled down to fit: 15 s at full size would need 620 MB of memory."""

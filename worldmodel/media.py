@@ -163,14 +163,18 @@ def _at_fps(frames: Iterator[av.VideoFrame]) -> list[NDArray[np.uint8]]:
     kept: list[NDArray[np.uint8]] = []
     shown: av.VideoFrame | None = None
     start = end = 0.0
-    for frame in frames:
+    for index, frame in enumerate(frames):
         start = _time(frame) if shown is None else start
         now = _time(frame) - start
-        _check_frame(frame, shown, now)
+        _check_frame(frame, shown)
+        end = now + (float(frame.duration * (frame.time_base or 0)) or 1 / FPS)
+        if end > limits.VIDEO_SECONDS + 1 / FPS:
+            raise MediaError(f"is longer than {limits.VIDEO_SECONDS:g} seconds", "cut it")
+        if index >= limits.VIDEO_RATE * limits.VIDEO_SECONDS:
+            raise MediaError(f"has more than {limits.VIDEO_RATE} pictures a second", "encode it at 30")
         if shown is not None:
             _hold(kept, shown, now)
         shown = frame
-        end = now + (float(frame.duration * (frame.time_base or 0)) or 1 / FPS)
     if shown is None:
         raise MediaError("holds no picture")
     _hold(kept, shown, max(end, 1 / FPS))
@@ -190,12 +194,10 @@ def _hold(kept: list[NDArray[np.uint8]], frame: av.VideoFrame, until: float) -> 
         kept += [_frame_pixels(frame)] * ticks
 
 
-def _check_frame(frame: av.VideoFrame, before: av.VideoFrame | None, now: float) -> None:
+def _check_frame(frame: av.VideoFrame, before: av.VideoFrame | None) -> None:
     _check_size(frame.width, frame.height)
     if frame.is_corrupt:
         raise MediaError("is a truncated or damaged video", "make or download it again")
-    if now > limits.VIDEO_SECONDS:
-        raise MediaError(f"is longer than {limits.VIDEO_SECONDS:g} seconds", "cut it")
     if before is None:
         return
     if (frame.width, frame.height) != (before.width, before.height):
