@@ -358,7 +358,7 @@ def test_processes_that_fetch_at_once_download_once(entry: ModelEntry, registry:
 def test_what_a_killed_fetch_left_behind_is_cleared_away(entry: ModelEntry, registry: Registry) -> None:
     registry.pages["/hub/model.bin"] = WEIGHTS
     with_sources(entry, Hub(f"{registry.url}/hub/model.bin"))
-    left = cache_dir() / f".{NAME}-killed"
+    left = cache_dir() / f".{NAME}~killed"
     left.mkdir(parents=True)
     (left / "final").write_bytes(WEIGHTS[:50])
     fetch(NAME)

@@ -1,7 +1,5 @@
 """What can go wrong with model weights, each with the remedy in its message."""
 
-# ruff: noqa: N818 -- the names say the state of the weights and read as such where they are caught
-
 from __future__ import annotations
 
 from collections.abc import Sequence

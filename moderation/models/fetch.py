@@ -85,9 +85,9 @@ def fetch(
         target = folder / entry.filename
         if target.is_file() and file_sha256(target) == entry.sha256:
             return read_provenance(entry)
-        for left in folder.glob(f".{name}-*"):  # by a process that was killed: the lock is ours now
+        for left in folder.glob(f".{name}~*"):  # by a process that was killed: the lock is ours now
             shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as scratch:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}~") as scratch:
             return _from_sources(
                 entry, given, is_offline() if offline is None else offline, Path(scratch), progress
             )
