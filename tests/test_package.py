@@ -8,11 +8,11 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from feedapi.cli import build_app
 from tests.package_files import (
     SECRET,
     YAML,
@@ -31,7 +31,10 @@ from worldmodel.constants import SAMPLE_RATE
 from worldmodel.document import parse, read_spec
 from worldmodel.package import CLEAN_SUFFIX, WorldPackage, load_package, make_package, save_package
 from worldmodel.spec import WorldSpec, json_schema
+from worldmodel.world_cli import register_world
 
+APP = typer.Typer()
+register_world(APP)
 EXAMPLES = sorted(path.parent for path in Path(__file__).parent.parent.glob("examples/*/world.yaml"))
 NAMES = [path.name for path in EXAMPLES]
 FULL = {
@@ -63,7 +66,7 @@ def test_there_are_eight_examples_and_two_remixes_or_more() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=NAMES)
 def test_an_example_is_valid_and_its_slug_is_its_folder(example: Path) -> None:
-    result = CliRunner().invoke(build_app(), ["world", "check", str(example), "--json"])
+    result = CliRunner().invoke(APP, ["world", "check", str(example), "--json"])
 
     answer = json.loads(result.stdout)
     assert result.exit_code == 0
@@ -98,7 +101,7 @@ def test_the_json_schema_refuses_what_the_spec_refuses() -> None:
 
 
 def test_the_schema_command_prints_the_schema() -> None:
-    result = CliRunner().invoke(build_app(), ["world", "schema"])
+    result = CliRunner().invoke(APP, ["world", "schema"])
 
     assert json.loads(result.stdout) == json_schema()
 
