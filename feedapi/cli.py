@@ -39,6 +39,9 @@ def serve(
         Literal["neural", "simulator"], typer.Option(help="World model that people play in.")
     ] = "neural",
     sessions: Annotated[int, typer.Option(min=1, help="People who may play at the same time.")] = 16,
+    threads: Annotated[
+        int, typer.Option(min=1, help="CPU threads of the world model; more than 1 only helps on idle cores.")
+    ] = 1,
 ) -> None:
     """Show the cleared worlds on a page and let people play them in the browser.
 
@@ -48,8 +51,11 @@ def serve(
     from feedapi.server import AddressTaken, Server, address, listen
 
     def load() -> WorldModel:
+        import torch
+
         from worldmodel.models import load_model
 
+        torch.set_num_threads(threads)  # holds for the thread that calls it: the arena's
         return load_model(model)
 
     try:
