@@ -62,7 +62,8 @@ def at_most(share: float) -> str:
     """An upper limit 0..1 in percent, rounded up so that it stays true."""
     value = max(0.0, min(1.0, share)) * 100
     digits = 2 if value < 1 else 1 if value < 10 else 0
-    return f"≤\N{NO-BREAK SPACE}{math.ceil(round(value * 10**digits, 6)) / 10**digits:.{digits}f}\N{NO-BREAK SPACE}%"
+    shown = math.ceil(round(value * 10**digits, 6)) / 10**digits
+    return f"≤\N{NO-BREAK SPACE}{shown:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def percent(share: float) -> str:
