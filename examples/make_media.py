@@ -62,7 +62,9 @@ def glow(picture: Image.Image, x: int, y: int, radius: int, colour: Colour) -> N
     """A soft light added to the picture, in place."""
     light = Image.new("L", picture.size)
     ImageDraw.Draw(light).ellipse((x - radius, y - radius, x + radius, y + radius), fill=200)
-    picture.paste(Image.new("RGB", picture.size, colour), mask=light.filter(ImageFilter.GaussianBlur(radius / 2)))
+    picture.paste(
+        Image.new("RGB", picture.size, colour), mask=light.filter(ImageFilter.GaussianBlur(radius / 2))
+    )
 
 
 def stones(picture: Image.Image, colour: Colour, seed: int, count: int = 60, low: float = 0.6) -> None:
@@ -73,7 +75,9 @@ def stones(picture: Image.Image, colour: Colour, seed: int, count: int = 60, low
         shade = 0.7 + 0.5 * r
         body = tuple(min(255, int(c * shade)) for c in colour)
         draw.ellipse((x - size, y - size // 2, x + size, y + size // 2), fill=body, outline=(20, 20, 26))
-        draw.arc((x - size + 2, y - size // 2 + 2, x + size - 2, y + size // 2), 200, 340, fill=colour, width=2)
+        draw.arc(
+            (x - size + 2, y - size // 2 + 2, x + size - 2, y + size // 2), 200, 340, fill=colour, width=2
+        )
 
 
 def lantern() -> Image.Image:
@@ -87,7 +91,9 @@ def lantern() -> Image.Image:
         glow(picture, x, y, 46, (255, 166, 60))
         draw = ImageDraw.Draw(picture)
         draw.line((x, 0, x, y - 16), fill=(90, 70, 50), width=2)
-        draw.rounded_rectangle((x - 9, y - 16, x + 9, y + 14), 5, fill=(255, 204, 96), outline=(110, 66, 30), width=3)
+        draw.rounded_rectangle(
+            (x - 9, y - 16, x + 9, y + 14), 5, fill=(255, 204, 96), outline=(110, 66, 30), width=3
+        )
     return grain(picture, 5, 1)
 
 
@@ -238,7 +244,8 @@ def tone(frequency: float, seconds: float, partials: tuple[float, ...]) -> NDArr
     """A note with these strengths of its harmonics."""
     time = np.arange(int(seconds * MUSIC_RATE)) / MUSIC_RATE
     return sum(  # type: ignore[return-value]
-        strength * np.sin(2 * np.pi * frequency * (index + 1) * time) for index, strength in enumerate(partials)
+        strength * np.sin(2 * np.pi * frequency * (index + 1) * time)
+        for index, strength in enumerate(partials)
     )
 
 
@@ -294,7 +301,10 @@ def speech(text: str, voice: str, pitch: int) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder, "speech.wav")
         command = ["espeak-ng", "-v", voice, "-s", "140", "-p", str(pitch), "-a", "80", "-w", str(wav), text]
-        subprocess.run(command, check=True)
+        try:
+            subprocess.run(command, check=True)  # noqa: S603 - only this script's own words
+        except FileNotFoundError:
+            sys.exit("espeak-ng is not installed: on Debian, apt-get install espeak-ng")
         return wav.read_bytes()
 
 

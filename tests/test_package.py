@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 
 import jsonschema
@@ -83,6 +84,19 @@ def test_the_json_schema_accepts_an_example(example: Path) -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=NAMES)
 def test_the_media_of_an_example_are_small(example: Path) -> None:
     assert all(path.stat().st_size < 300_000 for path in example.iterdir())
+
+
+def test_the_drawn_and_composed_media_come_from_the_script() -> None:
+    script = runpy.run_path(str(EXAMPLES[0].parent / "make_media.py"))
+
+    for name in ("lantern", "moss", "garden", "market", "brick", "coast", "flower", "notice"):
+        path = next(EXAMPLES[0].parent.glob(f"*/{name}.*"))
+        form = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP"}[path.suffix]
+        drawn = media.decode_picture(script["picture_file"](script[name], form))
+        assert np.array_equal(drawn, media.decode_picture(path.read_bytes()))
+    waltz = media.decode_sound((EXAMPLES[0].parent / "moon-market/waltz.ogg").read_bytes())
+    played = script["waltz"]()[::2]
+    assert np.corrcoef(waltz[: len(played)], played[: len(waltz)])[0, 1] > 0.95
 
 
 def test_the_json_schema_refuses_what_the_spec_refuses() -> None:

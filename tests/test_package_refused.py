@@ -17,6 +17,7 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from hypothesis import given, settings
@@ -354,6 +355,22 @@ def test_pictures_are_limited_together(tmp_path: Path) -> None:
 
     said = refusal(folder(tmp_path / "pack", {"world.yaml": yaml, **files}))
     assert "4.png: objects[4].image: makes the pictures together larger than 32,000,000 pixels" in said
+
+
+def test_media_are_limited_once_more_when_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PACKAGE_BYTES", 100)
+
+    (problem,) = problems_of(lambda: make_package({"world.yaml": sign("a.jpg"), "a.jpg": picture("JPEG")}))
+    assert (problem.file, problem.field) == ("a.jpg", "objects[0].image")
+    assert "once it is stored without loss" in problem.message
+
+
+def test_a_restless_video_is_given_up_before_it_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PACKAGE_BYTES", 100_000)
+    noise = np.random.default_rng(0).integers(0, 256, (200, 64, 64, 3)).astype(np.uint8)
+
+    with pytest.raises(MediaError, match="is too large once it is stored without loss"):
+        media.encode_video(noise)
 
 
 def test_a_file_used_as_two_kinds_is_refused(tmp_path: Path) -> None:
