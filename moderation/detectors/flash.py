@@ -49,7 +49,8 @@ TRANSITIONS = 6
 """Per second: three flashes. More break the limit."""
 CONCURRENT = 0.2
 """Seconds."""
-MAX_SHIFT = 5 / 128
+MAX_SHIFT = 10 / 128
+"""Of the frame's height: ten pixels a step of a 128-pixel frame, a little over the fastest fall in a world."""
 FOLLOWED = 0.6
 """A shift is followed when it leaves at most this share of the squared difference."""
 STRIDE = 2
