@@ -45,6 +45,8 @@ class TextRules(Detector[Text]):
         modality="text",
         labels=("slur", "threat", "personal_data", "link"),
         licence="Apache-2.0; word list in part CC-BY-4.0 (naughty-words)",
+        recall=0.70,
+        recall_source="33 of 47 texts of tests/data/text/blind.tsv, on which nothing was tuned",
         cost_ms=0.5,
     )
 

@@ -194,13 +194,13 @@ def _words(text: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     start: int | None = None
     for at, char in enumerate(f"{text} "):
-        inside = char.isalpha() or char in DIGITS or _symbol(text, at)
+        inside = char.isalnum() or _symbol(text, at)
         if inside and start is None:
             start = at
         elif not inside and start is not None:
             spans.append((start, at))
             start = None
-    return [(a, b) for a, b in spans if b - a == 1 or any(c.isalpha() for c in text[a:b])]
+    return [(a, b) for a, b in spans if text[a:b] in DIGITS or any(c.isalpha() for c in text[a:b])]
 
 
 def _symbol(text: str, at: int) -> bool:
@@ -219,8 +219,9 @@ def _letters(text: str, start: int, stop: int, word: int, *, ocr: bool) -> list[
             letters.append(Letter(pair, at, word, plain=False, ell=False))
             at += 2
             continue
-        letter = char if char.isalpha() else _SHAPES[char]
-        letters.append(Letter(_shape(letter), at, word, letter is char, char == "l"))
+        letter = char if char.isalpha() else _SHAPES.get(char)
+        if letter:
+            letters.append(Letter(_shape(letter), at, word, letter is char, char == "l"))
         at += 1
     return letters
 

@@ -21,7 +21,7 @@ WORDS = frozenset(
 _SUFFIX = "|".join(sorted(SUFFIXES, key=len, reverse=True))
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOT = r"(?:\.|\[\.\]|\(\.\)|\{\.\})"
-_SPELLED_DOT = r"(?:\s*[\[({]\s*dot\s*[\])}]\s*|\s+dot\s+)"
+_SPELLED_DOT = r"(?:\s*[\[({]\s*d[o0]t\s*[\])}]\s*|\s+d[o0]t\s+)"
 _SPOKEN_SUFFIX = "com|net|org|gg|io|info|co|xyz|tv|de|uk|ru|me|app|shop|online"
 _PLATFORM = (
     r"discord|telegram|whats ?app|snap ?chat|snap|insta(?:gram)?|kik|skype|tik ?tok|facebook|messenger"
@@ -59,6 +59,14 @@ PLATFORM_HANDLE = re.compile(
     rf"\b(?:{_PLATFORM})\s?:\s*(?=\S*[@#_.\d]\w|\w*\d)@?[a-z0-9_][\w.#]*\w", re.IGNORECASE
 )
 """A handle after a platform's name; without a sign that it is one, "Steam: hot" would be."""
+ADD_HANDLE = re.compile(
+    rf"\b(?:add|find|follow|message|dm|text) (?=\S*[@#_.\d])@?[a-z0-9_][\w.]+ on (?:{_PLATFORM})\b",
+    re.IGNORECASE,
+)
+WRITE_ME = re.compile(r"\b(?:whats ?app|telegram|kik|snap|skype|dm) me\b(?: (?:on|at|@)\b)?", re.IGNORECASE)
+SPACED_LETTERS = re.compile(
+    r"(?<!\w)(?:[a-z0-9] ){3,}(?:\. ?|dot )(?:c o m|n e t|o r g|g g|i o)\b", re.IGNORECASE
+)
 AT_HANDLE = re.compile(r"(?<![\w@.])@[a-z0-9_][\w.]{2,31}\b", re.IGNORECASE)
 JOIN = re.compile(
     r"\bjoin (?:my|our|the|us on|me on) (?:\w+ )?(?:discord|telegram|whats ?app)(?: server| group)?\b",
@@ -76,7 +84,8 @@ def find_links(clean: Clean) -> list[Match]:
         Match("link", score, *match.span())
         for regex, score in (
             (URL, 0.95), (WWW, 0.95), (SPACED_WWW, 0.85), (SPOKEN, 0.85), (INVITE, 0.95), (JOIN, 0.6),
-            (PLATFORM_HANDLE, 0.8), (SPACED_DOMAIN, 0.7),
+            (PLATFORM_HANDLE, 0.8), (ADD_HANDLE, 0.85),
+            (WRITE_ME, 0.55), (SPACED_LETTERS, 0.8), (SPACED_DOMAIN, 0.7),
         )
         for match in regex.finditer(text)
     ]  # fmt: skip

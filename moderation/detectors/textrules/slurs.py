@@ -248,9 +248,16 @@ def _company(term: Term, before: str, after: str, *, crosses: bool) -> float:
 
 def _apart(words: list[int], folded: Folded) -> bool:
     """Whether no further single letter stands beside: F A G is spelled, A B C D E F A G is an alphabet."""
-    beside = [words[0] - 1, words[-1] + 1]
-    sizes = [b - a for w in beside if 0 <= w < len(folded.words) for a, b in [folded.words[w]]]
-    return 1 not in sizes
+    plural = _single(folded, words[-1] + 1) == "s"
+    return not (_single(folded, words[0] - 1) or _single(folded, words[-1] + 1 + plural))
+
+
+def _single(folded: Folded, word: int) -> str:
+    """The word's letter if it has only one, else nothing."""
+    if not 0 <= word < len(folded.words):
+        return ""
+    start, end = folded.words[word]
+    return folded.letters[start].letter if end - start == 1 else ""
 
 
 def _with_hostility(matches: list[Match], text: str) -> list[Match]:

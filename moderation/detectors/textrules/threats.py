@@ -29,6 +29,7 @@ from moderation.detectors.textrules.threat_patterns import (
     LETHAL,
     LIFE,
     PATTERNS,
+    PERSON,
     PLACE,
     PLAYFUL,
     REPORTING,
@@ -47,7 +48,8 @@ own life (home, school, family) adds, which also takes the factor for fiction ba
 CONTRACTIONS = {
     "i'm": "i am", "im": "i am", "i'll": "i will", "i'd": "i would", "i've": "i have", "we're": "we are",
     "we'll": "we will", "we've": "we have", "you're": "you are", "youre": "you are", "you'll": "you will",
-    "gonna": "going to", "gunna": "going to", "imma": "i am going to", "ima": "i am going to",
+    "gonna": "going to", "gunna": "going to", "imma": "i am going to", "i'ma": "i am going to",
+    "ima": "i am going to",
     "wanna": "want to", "u": "you", "ur": "your", "ya": "you", "yall": "you", "y'all": "you",
     "urself": "yourself",
     "won't": "will not", "wont": "will not", "don't": "do not", "dont": "do not", "can't": "can not",
@@ -56,7 +58,8 @@ CONTRACTIONS = {
 }  # fmt: skip
 VOCABULARY = frozenset(
     re.findall(
-        r"[a-z]{2,}", f"{LETHAL}|{HARM}|{PLAYFUL}|{BODY}|{KIN}|{HOME}|{GROUP}|{PLACE}".replace("?", "")
+        r"[a-z]{2,}",
+        f"{LETHAL}|{HARM}|{PLAYFUL}|{BODY}|{KIN}|{HOME}|{GROUP}|{PLACE}|{PERSON}".replace("?", ""),
     )
 ) | frozenset(
     "i am are will shall going to gonna want you your yourself u ur we know where live sleep and the all of"
