@@ -42,7 +42,7 @@ _TARGETS = {
     "mid": (0.36, 0.64),
     "far": (0.7, 0.97),
     "door": (0.0, 0.99),
-    "any": (0.08, 0.97),
+    "any": (0.02, 0.97),
 }
 _THIRDS = {"near": (0.0, 1 / 3), "mid": (1 / 3, 2 / 3), "far": (2 / 3, 1.0)}
 _GATE_TARGETS = {
@@ -247,9 +247,18 @@ def _place_portal(board: _Board, wanted: Wanted, link: int) -> None:
     if link + 1 >= MAX_LINKS:
         board.portals[link] = _spot(board, partner, low, high)
         return
-    px, py = _place_single(board, partner, Tile.PORTAL, link + 1, low=low, high=high)
+    px, py = _far_spot(board, partner, (x, y), low, high)
+    board.put(px, py, Tile.PORTAL, link + 1)
     board.portals[link] = _beside(board, px, py)
     board.portals[link + 1] = _beside(board, x, y)
+
+
+def _far_spot(
+    board: _Board, wanted: Wanted, other: tuple[int, int], low: float, high: float
+) -> tuple[int, int]:
+    """Of a few free cells the one farthest from ``other``."""
+    spots = [_spot(board, wanted, low, high) for _ in range(6)]
+    return max(spots, key=lambda spot: max(abs(spot[0] - other[0]), abs(spot[1] - other[1])))
 
 
 def _beside(board: _Board, x: int, y: int) -> tuple[int, int]:
@@ -307,7 +316,7 @@ def _gate_for(board: _Board, door: Wanted, lever: Wanted | None) -> Gate:
     else:
         low, high = _GATE_TARGETS[door.where]
     target = float(board.rng.uniform(low, high)) * board.farthest
-    pitch = 1 if board.terrain.top_view else 7
+    pitch = 1 if board.terrain.top_view else 8
     taken = [doorway.gate.order for doorway in board.doorways]
     free = [
         gate
@@ -355,11 +364,10 @@ def _place_openers(board: _Board) -> None:
 
 
 def _place_key(board: _Board, low: float, high: float) -> None:
-    raised = [
-        (x, y) for x, y, order in board.shelves if low < order < high and board.tiles[y, x] == Tile.EMPTY
-    ]
-    if raised and board.rng.random() < 0.75:
-        x, y = raised[int(board.rng.integers(len(raised)))]
+    runs = [run for run in board.terrain.runs if run.order < high and run.order + run.x1 - run.x0 > low]
+    raised = not board.terrain.top_view and board.rng.random() < 0.7
+    if raised and any(_try_shelf(board, runs[i], low, high) for i in board.rng.permutation(len(runs))):
+        x, y, _ = board.shelves[-1]
         board.tiles[y, x] = Tile.KEY
         return
     _place_single(board, Wanted(-1, "key"), Tile.KEY, low=low, high=high)
@@ -386,20 +394,39 @@ def _place_objects(board: _Board) -> None:
 # Structure and dangers that no spec asks for one by one
 
 
-def _add_shelves(board: _Board) -> None:
-    """Raised platforms with steps to them, where the ground is still free."""
-    reach = min(2, jump_rows(board.plan.mechanics))
-    stairs = [1, 2] if reach == 1 else [reach]
-    height = stairs[-1] + reach
+def _add_shelves(board: _Board, share: float) -> None:
+    """Raised platforms with steps to them, on about ``share`` of the runs where the ground is still free."""
     for run in board.terrain.runs:
-        length = int(board.rng.integers(3, 6))
-        span = len(stairs) + 1 + length
-        if run.y - run.top < height + 2 or board.rng.random() < 0.25:
-            continue
-        for x in _shuffled(board.rng, run.x0, run.x1 - span):
-            if board.free(x - 1, run.y - height - 2, x + span + 1, run.y + 1):
-                _build_shelf(board, run, x, stairs, height, length)
-                break
+        if board.rng.random() < share:
+            _try_shelf(board, run)
+
+
+def _try_shelf(board: _Board, run: Run, low: float = -1.0, high: float = np.inf) -> bool:
+    """Build a platform somewhere on a run, between two orders; False where it does not fit."""
+    reach = min(2, jump_rows(board.plan.mechanics))
+    stairs = [1, 2, 1] if reach == 1 else [reach]
+    height, length = max(stairs) + reach, int(board.rng.integers(2, 6))
+    span = len(stairs) + 1 + length
+    for x in _shuffled(board.rng, run.x0, run.x1 - span + 1):
+        ends = (run.order + run.along(x), run.order + run.along(x + span - 1))
+        inside = low < min(ends) and max(ends) < high and run.y - run.top >= height + 2
+        if inside and board.free(x - 1, run.y - height - 2, x + span + 1, run.y + 1):
+            _build_shelf(board, run, x, stairs, height, length)
+            return True
+    return False
+
+
+def _add_bumps(board: _Board) -> None:
+    """Blocks to jump over."""
+    reach = min(2, jump_rows(board.plan.mechanics))
+    for run in board.terrain.runs:
+        for x in _shuffled(board.rng, run.x0 + 2, run.x1 - 4)[:2]:
+            rise, width = int(board.rng.integers(1, reach + 1)), int(board.rng.integers(1, 3))
+            if run.y - run.top >= rise + 3 and board.free(x - 1, run.y - rise - 2, x + width + 1, run.y + 1):
+                board.tiles[run.y - rise + 1 : run.y + 1, x : x + width] = Tile.SOLID
+                board.reserve(x - 1, run.y - rise - 1, x + width + 1, run.y + 1)
+                if board.rng.random() < board.plan.coins:
+                    board.tiles[run.y - rise, x : x + width] = Tile.COIN
 
 
 def _shuffled(rng: np.random.Generator, low: int, high: int) -> list[int]:
@@ -432,23 +459,22 @@ def _side_hazards(board: _Board, share: float) -> None:
     """Spikes on the ground or in a pit, with flat ground on both sides."""
     fast = board.plan.mechanics.speed >= 5
     for run in board.terrain.runs:
-        for x in range(run.x0 + 2, run.x1 - 3):
+        wanted = int(board.rng.binomial(max(1, (run.x1 - run.x0) // 5), min(0.9, 0.15 + share)))
+        for x in _shuffled(board.rng, run.x0 + 2, run.x1 - 3):
             width = int(board.rng.integers(1, 3 if fast else 2))
             roomy = run.y - run.top >= 3 and board.free(x - 2, run.y - 3, x + width + 2, run.y + 1)
-            if (
-                not roomy
-                or board.rng.random() > share * 0.4
-                or not _floor_below(board, x - 2, x + width + 2, run.y)
-            ):
-                continue
-            deep = run.y + 2 < MAP_HEIGHT and bool(
-                (board.tiles[run.y + 2, x : x + width] == Tile.SOLID).all()
-            )
-            row = run.y + 1 if deep and board.rng.random() < 0.6 else run.y
-            board.tiles[row, x : x + width] = Tile.HAZARD
-            board.reserve(x - 2, run.y, x + width + 2, run.y + 2)
-            if board.rng.random() < board.plan.coins:
-                board.tiles[run.y - 2, x : x + width] = Tile.COIN
+            if wanted and roomy and _floor_below(board, x - 2, x + width + 2, run.y):
+                _put_hazard(board, run, x, width)
+                wanted -= 1
+
+
+def _put_hazard(board: _Board, run: Run, x: int, width: int) -> None:
+    deep = run.y + 2 < MAP_HEIGHT and bool((board.tiles[run.y + 2, x : x + width] == Tile.SOLID).all())
+    row = run.y + 1 if deep and board.rng.random() < 0.6 else run.y
+    board.tiles[row, x : x + width] = Tile.HAZARD
+    board.reserve(x - 2, run.y - 3, x + width + 2, run.y + 2)
+    if board.rng.random() < board.plan.coins:
+        board.tiles[run.y - 2, x : x + width] = Tile.COIN
 
 
 def _top_hazards(board: _Board, share: float) -> None:
@@ -465,7 +491,7 @@ def _add_coins(board: _Board) -> None:
         if board.rng.random() < share and board.tiles[y, x] == Tile.EMPTY:
             board.tiles[y, x] = Tile.COIN
     for run in board.terrain.runs:
-        if board.rng.random() > share * (0.35 if board.terrain.top_view else 0.9):
+        if board.rng.random() > share * (0.3 if board.terrain.top_view else 1.4):
             continue
         x = int(board.rng.integers(run.x0, run.x1))
         for i in range(int(board.rng.integers(2, 5))):
@@ -480,12 +506,23 @@ def _enemies(board: _Board) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     away = np.abs(board.cells - np.array(board.terrain.start)).max(axis=1) > 8
     empty = board.tiles[board.cells[:, 1], board.cells[:, 0]] == Tile.EMPTY
     chosen = np.flatnonzero(away & empty & (board.steps_at > 0))
-    board.rng.shuffle(chosen)
-    for slot, (kind, index) in enumerate(zip(board.plan.enemies[:ENEMY_SLOTS], chosen, strict=False)):
-        x, y = board.cells[index].tolist()
+    for slot, (kind, (x, y)) in enumerate(
+        zip(board.plan.enemies[:ENEMY_SLOTS], _apart(board, chosen), strict=False)
+    ):
         flies = kind == Enemy.GHOST and not board.terrain.top_view and board.tiles[y - 1, x] == Tile.EMPTY
         kinds[slot], spawns[slot] = kind, (x, y - 1 if flies else y)
     return kinds, spawns
+
+
+def _apart(board: _Board, chosen: NDArray[np.int64]) -> Iterable[tuple[int, int]]:
+    """Cells in random order, each the farthest of a few draws from those before."""
+    taken: list[NDArray[np.int64]] = []
+    for _ in range(min(ENEMY_SLOTS, len(chosen))):
+        draws = board.cells[board.rng.choice(chosen, size=6)]
+        gaps = [min([float(np.abs(draw - other).max()) for other in taken], default=0.0) for draw in draws]
+        taken.append(draws[int(np.argmax(gaps))])
+        x, y = taken[-1].tolist()
+        yield x, y
 
 
 def _spawns(board: _Board, steps: NDArray[np.int32]) -> NDArray[np.int16]:
@@ -523,10 +560,12 @@ def _build(plan: Plan, rng: np.random.Generator, hazards: float, *, quick: bool 
     board.put(*terrain.goal, Tile.GOAL)
     _make_doors(board)
     _place_objects(board)
-    if not terrain.top_view:
-        _add_shelves(board)
     _place_openers(board)
     _add_hazards(board, hazards)
+    if not terrain.top_view:
+        _add_shelves(board, 0.8)
+        _add_bumps(board)
+        _add_shelves(board, 0.6)
     _add_coins(board)
     return board
 

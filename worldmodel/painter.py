@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
 
 from worldmodel.constants import MAP_HEIGHT, MAP_WIDTH, TILE, Tile
 from worldmodel.palette import Palette, mix
@@ -32,7 +32,7 @@ _CAPS = {
 }
 _BLOCKS = {"warehouse": "brick", "market": "brick", "city": "panel"}
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 
@@ -65,7 +65,8 @@ def paint(tiles: NDArray[np.uint8], look: Look, boards: Sequence[Board], seed: i
     paper = _shade(paper, solid, look)
     canvas = np.where(_pixels(solid)[..., None], _ground(solid, look, rng), paper)
     if look.top_view:
-        _faces(canvas, solid, look)
+        _faces(canvas, solid, look, rng)
+        _scatter(canvas, tiles, look, boards, rng)
     else:
         _caps(canvas, solid, look, rng)
         _decorate(canvas, tiles, look, boards, rng)
@@ -83,15 +84,15 @@ def _pixels(cells: Bools) -> Bools:
 def _shade(paper: Floats, solid: Bools, look: Look) -> Floats:
     """Darken the backdrop close to walls, more under ceilings: it makes depth."""
     wall = _pixels(solid)
-    near = ndimage.gaussian_filter(wall.astype(np.float32), 9.0)
+    near = cv2.GaussianBlur(wall.astype(np.float32), (55, 55), 9.0, borderType=cv2.BORDER_REPLICATE)
     dark = np.clip(near * (0.75 if look.top_view else 0.55), 0, 0.6)
-    return np.asarray(paper * (1 - dark[..., None]), dtype=np.float64)
+    return np.asarray(paper * (1 - dark[..., None]), dtype=np.float32)
 
 
 def _ground(solid: Bools, look: Look, rng: np.random.Generator) -> Floats:
     """Texture of solid cells everywhere, lighter near a surface, dark inside."""
     palette = look.palette
-    depth = ndimage.distance_transform_edt(_pixels(np.pad(solid, 2, constant_values=True)))[32:-32, 32:-32]
+    depth = _depth(solid)
     inside = np.clip((depth - 3) / 26, 0, 1)[..., None]
     colour = palette.ground + (palette.deep - palette.ground) * inside**0.8
     grain = noise(rng, 6, HEIGHT, WIDTH) * 0.6 + noise(rng, 2, HEIGHT, WIDTH) * 0.4
@@ -104,7 +105,14 @@ def _ground(solid: Bools, look: Look, rng: np.random.Generator) -> Floats:
     else:
         colour = _stones(colour, rng, inside)
     rim = np.clip(1 - (depth - 1) / 1.2, 0, 1)[..., None]
-    return np.asarray(colour * (1 - 0.5 * rim), dtype=np.float64)
+    return np.asarray(colour * (1 - 0.5 * rim), dtype=np.float32)
+
+
+def _depth(solid: Bools) -> Floats:
+    """(H, W) pixels to the nearest open cell, 0 in the open."""
+    wall = _pixels(np.pad(solid, 2, constant_values=True)).astype(np.uint8)
+    depth = cv2.distanceTransform(wall, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(depth[2 * TILE : -2 * TILE, 2 * TILE : -2 * TILE], dtype=np.float32)
 
 
 def _posterise(values: Floats, steps: int = 4) -> Floats:
@@ -181,23 +189,30 @@ def _outline(canvas: Floats, solid: Bools, palette: Palette) -> None:
     canvas[sides] = mix(palette.ground, dark, 0.6)
 
 
-def _faces(canvas: Floats, solid: Bools, look: Look) -> None:
+def _faces(canvas: Floats, solid: Bools, look: Look, rng: np.random.Generator) -> None:
     """Walls seen from above: a lit top and a darker face towards the player."""
     palette = look.palette
-    leafy = look.theme in ("forest", "garden", "swamp", "coast", "ice", "desert")
+    leafy = look.theme in ("forest", "garden", "swamp", "coast")
     wall = _pixels(solid)
     if leafy:
-        tint = canvas.mean(axis=2, keepdims=True) / max(1.0, float(palette.ground.mean()))
-        canvas[wall] = (palette.cap * np.clip(tint, 0.35, 1.15) * 0.85)[wall]
+        canvas[wall] = (palette.cap * _leaves(rng)[..., None])[wall]
     front = wall & ~np.roll(wall, -6, axis=0)
     front[-6:] = False
-    canvas[front] *= 0.55
+    canvas[front] *= 0.5
     lip = wall & ~np.roll(wall, -7, axis=0) & ~front
     lip[-7:] = False
     canvas[lip] = np.minimum(canvas[lip] * 1.45, 255)
     edge = wall & (~np.roll(wall, 1, axis=1) | ~np.roll(wall, -1, axis=1) | ~np.roll(wall, 1, axis=0))
     edge[:, [0, -1]] = edge[0] = False
-    canvas[edge] *= 0.7
+    canvas[edge] *= 0.62
+
+
+def _leaves(rng: np.random.Generator) -> Floats:
+    """(H, W) brightness of clipped foliage: round clumps, lit from above."""
+    clumps = noise(rng, 5, HEIGHT, WIDTH) + 0.5 * noise(rng, 3, HEIGHT, WIDTH)
+    slope = clumps - np.roll(clumps, 2, axis=0)
+    shade = np.where(slope > 0.3, 0.12, np.where(slope < -0.45, -0.1, 0.0))
+    return np.clip(0.56 + 0.05 * np.round(clumps * 2) + shade, 0.4, 0.85)
 
 
 # Decorations
@@ -218,6 +233,22 @@ def _decorate(
             _prop(canvas, str(rng.choice(kinds)), column * TILE, row * TILE, look.palette, rng)
     if "lanterns" in look.tags or look.theme in ("cave", "market", "warehouse"):
         _hang_lamps(canvas, solid, taken, look.palette, rng)
+
+
+def _scatter(
+    canvas: Floats, tiles: NDArray[np.uint8], look: Look, boards: Sequence[Board], rng: np.random.Generator
+) -> None:
+    """Low plants and stones here and there on a floor seen from above."""
+    taken = tiles != Tile.EMPTY
+    for board in boards:
+        x0, y0, x1, y1 = board.box
+        taken[y0:y1, x0:x1] = True
+    low = [kind for kind in _props(look) if kind in ("flower", "tuft", "pebble", "mushroom", "mound")] or [
+        "pebble"
+    ]
+    for row, column in np.argwhere(~taken):
+        if row > 1 and rng.random() < 0.09:
+            _prop(canvas, str(rng.choice(low)), column * TILE, (row + 1) * TILE, look.palette, rng)
 
 
 def _props(look: Look) -> list[str]:

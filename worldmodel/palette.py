@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Colour = NDArray[np.float64]
+Colour = NDArray[np.float32]
 """(3,) RGB, 0..255."""
 _LUMA = np.array([0.299, 0.587, 0.114])
 REFERENCE_COLOURS = 12
@@ -53,7 +53,7 @@ _THEMES = {
 def theme_palette(theme: str) -> Palette:
     """The palette of a theme of :mod:`worldmodel.prompt`. Raises KeyError for one that has none."""
     colours = [
-        np.array([int(code[i : i + 2], 16) for i in (0, 2, 4)], float) for code in _THEMES[theme].split()
+        np.array([int(code[i : i + 2], 16) for i in (0, 2, 4)], np.float32) for code in _THEMES[theme].split()
     ]
     return Palette(*colours)
 
@@ -71,6 +71,8 @@ def reference_palette(base: Palette, pixels: NDArray[np.uint8]) -> Palette:
     """
     colours, shares = _dominant(pixels)
     roles = {f.name: _bend(getattr(base, f.name), colours, shares) for f in fields(Palette)}
+    roles["accent"] = mix(roles["accent"], base.accent, 0.6)  # lamps and flowers stay bright
+    roles["deep"] = mix(roles["deep"], roles["ground"] * 0.38, 0.7)
     return Palette(**roles)
 
 
@@ -92,9 +94,9 @@ def _bend(own: Colour, colours: NDArray[np.float64], shares: NDArray[np.float64]
     distance = np.abs(others - lightness) + 0.35 * np.linalg.norm(tints - tint, axis=1) - 40 * shares
     nearest = int(distance.argmin())
     wanted = 0.6 * lightness + 0.4 * others[nearest]
-    return np.clip(colours[nearest] + wanted - others[nearest], 0, 255)
+    return np.clip(colours[nearest] + wanted - others[nearest], 0, 255).astype(np.float32)
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """``share`` of ``b`` in ``a``."""
-    return a + (b - a) * share
+    return np.asarray(a + (b - a) * share, dtype=np.float32)

@@ -14,9 +14,9 @@ from worldmodel.palette import Colour, Palette, mix
 if TYPE_CHECKING:
     from worldmodel.painter import Look
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float32]
 WIDTH = MAP_WIDTH * TILE
-_WHITE = np.array([255.0, 255.0, 255.0])
+_WHITE = np.array([255.0, 255.0, 255.0], dtype=np.float32)
 
 
 def noise(rng: np.random.Generator, scale: int, height: int, width: int) -> Floats:
@@ -24,7 +24,7 @@ def noise(rng: np.random.Generator, scale: int, height: int, width: int) -> Floa
     small = rng.uniform(-1, 1, (height // scale + 4, width // scale + 4)).astype(np.float32)
     size = (small.shape[1] * scale, small.shape[0] * scale)
     large = np.asarray(Image.fromarray(small).resize(size, Image.Resampling.BICUBIC))
-    return large[scale : scale + height, scale : scale + width].astype(np.float64)
+    return large[scale : scale + height, scale : scale + width].astype(np.float32)
 
 
 def _line(rng: np.random.Generator, scale: int) -> Floats:
@@ -54,7 +54,7 @@ def backdrop(solid: NDArray[np.bool_], look: Look, rng: np.random.Generator) -> 
 
 def _scene(height: int, look: Look, rng: np.random.Generator) -> Floats:
     palette = look.palette
-    ramp = np.linspace(0, 1, height) ** 0.8
+    ramp = np.linspace(0, 1, height, dtype=np.float32) ** 0.8
     ramp = np.round((ramp[:, None] + 0.015 * noise(rng, 3, height, WIDTH)) * 12) / 12
     scene = palette.sky + (palette.haze - palette.sky) * ramp[..., None]
     _SCENES[look.theme](scene, look, rng)
@@ -101,7 +101,7 @@ def _clouds(scene: Floats, rng: np.random.Generator, colour: Colour) -> None:
 
 
 def _blend(scene: Floats, mask: Image.Image, colour: Colour) -> None:
-    share = np.asarray(mask, dtype=np.float64)[..., None] / 255
+    share = np.asarray(mask, dtype=np.float32)[..., None] / 255
     scene += (colour - scene) * share
 
 
@@ -187,7 +187,7 @@ def _lighthouses(scene: Floats, rng: np.random.Generator) -> None:
             draw.rectangle([x - 9 + i, foot - 12 * (i + 1), x + 9 - i, foot - 12 * i], colour)
         draw.rectangle([x - 5, foot - 82, x + 5, foot - 72], (255, 232, 130), (70, 60, 60))
         draw.polygon([(x - 7, foot - 82), (x + 7, foot - 82), (x, foot - 90)], (150, 44, 48))
-    scene[:] = np.asarray(image, dtype=np.float64)
+    scene[:] = np.asarray(image, dtype=np.float32)
 
 
 def _ice(scene: Floats, look: Look, rng: np.random.Generator) -> None:
@@ -234,7 +234,7 @@ def _town(
                     shine = tuple(int(c) for c in mix(colour, lit, float(rng.uniform(0.35, 0.9))))
                     draw.rectangle([wx, wy, wx + 2, wy + 3], shine)
         x += width + int(rng.integers(0, 6))
-    scene[:] = np.asarray(image, dtype=np.float64)
+    scene[:] = np.asarray(image, dtype=np.float32)
 
 
 def _city(scene: Floats, look: Look, rng: np.random.Generator) -> None:
@@ -273,7 +273,7 @@ def _stalls(scene: Floats, look: Look, rng: np.random.Generator) -> None:
         for i, x in enumerate(range(6, WIDTH, 15)):
             y = top + int(9 * np.sin(x / 30) ** 2)
             draw.ellipse([x - 2, y + 1, x + 2, y + 6], lights[i % 3])
-    scene[:] = np.asarray(image, dtype=np.float64)
+    scene[:] = np.asarray(image, dtype=np.float32)
 
 
 def _desert(scene: Floats, look: Look, rng: np.random.Generator) -> None:
@@ -301,7 +301,7 @@ def _cavern(scene: Floats, look: Look, rng: np.random.Generator) -> None:
             flipped, _ridge(rng, height, share * 0.8, 0.16, scale, sharp=True), colour * 0.92, light=0.04
         )
     if look.theme == "lava":
-        warm = np.linspace(0, 1, height)[:, None, None] ** 2.5
+        warm = np.linspace(0, 1, height, dtype=np.float32)[:, None, None] ** 2.5
         scene += (palette.accent - scene) * warm * 0.55
     ys, xs = rng.integers(0, height, 90), rng.integers(0, WIDTH - 1, 90)
     scene[ys, xs] = mix(palette.accent, palette.haze, 0.4)
@@ -331,7 +331,7 @@ def _warehouse(scene: Floats, look: Look, rng: np.random.Generator) -> None:
         for i in range(int(rng.integers(1, 4))):
             draw.rectangle([x + 52 + 6 * (i % 2), base - 20 * (i + 1), x + 76 + 6 * (i % 2), base - 20 * i - 1],
                            tuple(int(c) for c in palette.near * 1.1), tuple(int(c) for c in palette.near * 0.6))  # fmt: skip
-    scene[:] = np.asarray(image, dtype=np.float64)
+    scene[:] = np.asarray(image, dtype=np.float32)
 
 
 _SCENES = {

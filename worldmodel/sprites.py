@@ -45,22 +45,22 @@ _KEY = """
 ................
 """
 _DOOR = """
-################
-#wwwwwwwwwwwwwW#
-#wvvvvwvvvvwvvd#
-#wvvvvwvvvvwvvd#
-#wvvvvwvvvvwvvd#
+#dwwwdwwwdwwwdd#
+#dwvvdwvvdwvvdd#
 #SSSSSSSSSSSSSS#
 #ssssssssssssss#
-#wvvvvwvvvvwvvd#
-#wvvvvwvv####vd#
-#wvvvvwv#YYyy#d#
-#wvvvvwv#y##y#d#
-#SSSSSSS#y##y#S#
-#sssssss#yyoo#s#
-#wvvvvwvv####vd#
-#dddddddddddddd#
-################
+#dwvvdwvvdwvvdd#
+#dwvvdwvvdwvvdd#
+#dwvv######vvdd#
+#dwvv#YYyy#vvdd#
+#dwvv#y##y#vvdd#
+#dwvv#y##y#vvdd#
+#dwvv#yyoo#vvdd#
+#dwvv######vvdd#
+#SSSSSSSSSSSSSS#
+#ssssssssssssss#
+#dwvvdwvvdwvvdd#
+#dwvvdwvvdwvvdd#
 """
 _DOOR_OPEN = """
 ##............##

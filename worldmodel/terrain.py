@@ -141,10 +141,18 @@ def _lay(
         lowest_ceiling = max(storey.top, row - 4 - reach)
         top = int(rng.integers(storey.top, lowest_ceiling + 1)) if cave else storey.top
         tiles[top : row + 1, x0:x1] = Tile.EMPTY
+        if cave and row - top >= 6:
+            _roughen(tiles, rng, x0, x1, top)
         runs.append(Run(x0, x1, row, top, walked, walked, storey.step))
         walked += length
         x += length * storey.step
     return runs
+
+
+def _roughen(tiles: NDArray[np.uint8], rng: np.random.Generator, x0: int, x1: int, top: int) -> None:
+    """Let a ceiling hang a tile lower here and there."""
+    low = rng.random(x1 - x0) < 0.35
+    tiles[top, x0:x1][low] = Tile.SOLID
 
 
 def _shaft(terrain: Terrain, here: Run, there: Run) -> None:
@@ -174,8 +182,10 @@ def _gates(run: Run) -> list[Gate]:
 
 def side_terrain(rng: np.random.Generator, tiles_long: float, reach: int, *, cave: bool) -> Terrain:
     """Storeys for a walk of about ``tiles_long`` tiles whose steps are at most ``reach`` rows high."""
-    possible = [n for n in (1, 2, 3) if 42 <= tiles_long / n <= 76 and (n == 1 or reach >= 2)]
-    count = int(rng.choice(possible or [3 if tiles_long > 76 and reach >= 2 else 1]))
+    possible = [n for n in (1, 2, 3) if tiles_long / n >= 41 and (n == 1 or reach >= 2)]
+    count = (
+        max(possible) if tiles_long > 86 and possible else 1 if tiles_long < 80 else int(rng.choice(possible))
+    )
     width = int(np.clip(round(tiles_long / count), 30, MAP_WIDTH - 2))
     upwards = bool(rng.random() < 0.5)
     terrain = Terrain(
