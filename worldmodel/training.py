@@ -7,6 +7,7 @@ on, and the simulator says at every step what should have happened *from the net
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -63,8 +64,19 @@ class TrainConfig:
     model: NeuralConfig = field(default_factory=NeuralConfig)
 
 
+WARM_UP = 0.05
+"""Share of a phase over which the learning rate rises; then it falls along a cosine."""
+
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called with phase, steps done, steps in all and the newest metrics."""
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, peak: float, progress: float) -> None:
+    """Warm up, then a cosine down to a hundredth of the peak; a pure function of the progress 0..1."""
+    rising = min(1.0, progress / WARM_UP)
+    falling = 0.5 * (1 + math.cos(math.pi * max(0.0, progress - WARM_UP) / (1 - WARM_UP)))
+    for group in optimiser.param_groups:
+        group["lr"] = peak * max(0.01, rising * falling)
 
 
 class Ema:
@@ -163,10 +175,6 @@ class DynamicsTrainer:
         self.config, self.net = config, model.dynamics.train()
         self.practice = Practice.create(config.maps, config.seed, model.device)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=config.learning_rate, weight_decay=1e-4)
-        total = config.dynamics_steps
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, config.learning_rate, total_steps=total + 1, pct_start=0.05, final_div_factor=100
-        )
         self.ema = Ema(self.net, config.ema)
         self.state = self.practice.moments(config.dynamics_batch)
         self.actions = torch.zeros(config.dynamics_batch, dtype=torch.long, device=model.device)
@@ -193,11 +201,11 @@ class DynamicsTrainer:
         enemies = self.net.enemies(enemy_features(bank, targets.touched, slots))
         loss_e, exact_e = enemy_loss(enemies, targets.touched, after, slots)
         loss = loss_m + 2 * loss_t + loss_e
+        _set_rate(self.optimiser, config.learning_rate, number / config.dynamics_steps)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
-        self.schedule.step()
         self.ema.update(self.net, number)
         self._advance(number, targets, after, motion)
         return {
@@ -236,9 +244,6 @@ class DecoderTrainer:
         # moments are drawn on the gallery's own maps, pictures and atlases
         self.practice = Practice(gallery, torch.Generator(device=model.device).manual_seed(config.seed + 1))
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=config.decoder_learning_rate)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, config.decoder_learning_rate, total_steps=config.decoder_steps + 1, pct_start=0.1
-        )
         self.ema = Ema(self.net, 0.99)
 
     def step(self, number: int) -> dict[str, float]:
@@ -249,11 +254,11 @@ class DecoderTrainer:
         frame = self.net(inputs)
         error = frame - target
         loss = error.square().mean() + 0.1 * error.abs().mean()
+        _set_rate(self.optimiser, self.config.decoder_learning_rate, number / self.config.decoder_steps)
         self.optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
-        self.schedule.step()
         self.ema.update(self.net, number)
         psnr = -10 * torch.log10(error.clamp(-1, 1).square().mean((1, 2, 3)).clamp(min=1e-10)).mean()
         return {"loss": loss.item(), "psnr": psnr.item()}
@@ -332,7 +337,6 @@ class Run:
             "net": net.state_dict(),
             "ema": trainer.ema.shadow,
             "optimiser": trainer.optimiser.state_dict(),
-            "schedule": trainer.schedule.state_dict(),
             "generator": trainer.practice.generator.get_state(),
         }
         torch.save(state, path.with_suffix(".tmp"))
@@ -345,7 +349,6 @@ class Run:
         net.load_state_dict(state["net"])
         trainer.ema.shadow = state["ema"]
         trainer.optimiser.load_state_dict(state["optimiser"])
-        trainer.schedule.load_state_dict(state["schedule"])
         trainer.practice.generator.set_state(state["generator"])
         done: int = state["done"]
         return done
