@@ -129,8 +129,8 @@ class Curves:
 def draw_curves(
     named: Sequence[tuple[str, Sequence[tuple[int, int]]]], width: float = 640, height: float = 260
 ) -> Curves | None:
-    """Cells over steps for each arm; None where no arm has two points."""
-    drawn = [(name, points) for name, points in named if len(points) > 1]
+    """Cells over steps for each arm, from nothing on; None where no arm has two points."""
+    drawn = [(name, [(0, 0), *points]) for name, points in named if len(points) > 1]
     if not drawn:
         return None
     x = _axis(max(step for _, points in drawn for step, _ in points))

@@ -136,7 +136,9 @@ def _shortfalls(bundle: Bundle, coverage: Coverage) -> list[str]:
             f"only {coverage.search_steps:,} of the {floor.min_search_steps:,} search steps that the policy "
             "asks for were taken"
         )
-    if not coverage.discovery_rate <= floor.max_discovery_rate:  # NaN is no rate, and so too much
+    if not isfinite(coverage.discovery_rate):
+        words.append("the search was too short to measure how much it still found")
+    elif coverage.discovery_rate > floor.max_discovery_rate:
         words.append(
             f"exploration still found {coverage.discovery_rate:.1f} new cells per 1,000 steps when it "
             f"stopped; the policy's limit is {floor.max_discovery_rate:g}"
@@ -199,8 +201,10 @@ def _facts(findings: Strengths) -> dict[str, object]:
 
 def _where(finding: Finding) -> str:
     if finding.media:
-        return f"the submitted {finding.media}"
-    return f"playthrough {finding.playthrough}" if finding.playthrough else _SOURCES[finding.source]
+        return f"the submitted {_quote(finding.media)}"
+    return (
+        f"playthrough {_quote(finding.playthrough)[:8]}" if finding.playthrough else _SOURCES[finding.source]
+    )
 
 
 def _quote(text: str) -> str:
