@@ -50,9 +50,14 @@ TRANSITIONS = 6
 CONCURRENT = 0.2
 """Seconds."""
 MAX_SHIFT = 10 / 128
-"""Of the frame's height: ten pixels a step of a 128-pixel frame, a little over the fastest fall in a world."""
-FOLLOWED = 0.6
-"""A shift is followed when it leaves at most this share of the squared difference."""
+"""Of the frame's height: ten pixels a step of a 128-pixel frame, a little over the fastest fall."""
+FOLLOWED = 0.7
+"""A shift is followed when it leaves at most this share of the mismatch (1 - correlation) that standing
+still, or the opposite shift, leaves. In recorded play true shifts left a twentieth to a quarter."""
+STILL = 0.05
+"""Mismatch that is none: compression and rounding."""
+DETAIL_SIDE, DETAIL_LIMIT, FLAT = 9, 10.0, 0.5
+"""Pixels and grey levels: what counts as detail when a shift is looked for."""
 STRIDE = 2
 """Frame pixels between the blocks that are looked at."""
 MAX_ROWS = 256
@@ -175,7 +180,7 @@ class _Recording:
         self._red = _Blocks(layout, fps)
         self._luminance: _LuminanceTracker | None = None
         self._redness: _RedTracker | None = None
-        self._grey: Frame | None = None
+        self._details: Plane | None = None
         self._before: Plane | None = None
         self._index = -1
 
@@ -187,16 +192,16 @@ class _Recording:
         if self._layout.scale < 1:
             size = (self._layout.width, self._layout.height)
             frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
-        grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+        details = detail(frame)
         colours = np.asarray(cv2.LUT(frame, self._linear), np.float32)
         luminance = np.asarray(cv2.transform(colours, np.array([_LUMINANCE], np.float32)), np.float32)
-        if self._luminance is None or self._grey is None:
+        if self._luminance is None or self._details is None:
             self._luminance = _LuminanceTracker(luminance)
         else:
-            offset = find_shift(self._grey, grey)
+            offset = find_shift(self._details, details)
             self._general.add(self._index, *self._luminance.step(luminance, offset))
             self._add_red(colours, offset)
-        self._grey, self._before = grey, colours
+        self._details, self._before = details, colours
 
     def _add_red(self, colours: Plane, offset: Offset) -> None:
         """Colour is costly and red is rare: it is followed from the first frame on that has enough of it."""
@@ -350,21 +355,35 @@ def _stretch(mask: Mask, at: int) -> tuple[int, int]:
     return first, last
 
 
-def find_shift(before: Frame, now: Frame) -> Offset:
-    """By how many rows and columns ``before`` lies off ``now`` (H, W, grey); (0, 0) when it is no shift.
+def detail(frame: Frame) -> Plane:
+    """(H, W) local contrast of a frame (H, W, 3), clipped so that no sprite outweighs the scene.
 
-    ``now[y, x]`` is then about ``before[y + rows, x + columns]``.
+    Brighter light changes it little, so that a shift is found in a flashing scene too.
+    """
+    import cv2
+
+    grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.float32)
+    contrast = grey - np.asarray(cv2.blur(grey, (STILL = 0.05
+"""Mismatch that is none: compression and rounding."""
+DETAIL_SIDE, DETAIL_SIDE)), np.float32)
+    return np.clip(contrast, -DETAIL_LIMIT, DETAIL_LIMIT)
+
+
+def find_shift(before: Plane, now: Plane) -> Offset:
+    """By how many rows and columns ``before`` lies off ``now`` (:func:`detail` of two frames).
+
+    ``now[y, x]`` is then about ``before[y + rows, x + columns]``. (0, 0) when it is no shift.
     """
     import cv2
 
     reach = max(1, round(MAX_SHIFT * now.shape[0]))
-    if min(now.shape) <= 4 * reach or np.array_equal(before, now):
+    if min(now.shape) <= 4 * reach or min(before.std(), now.std()) < FLAT:
         return 0, 0
     middle = np.ascontiguousarray(now[reach:-reach, reach:-reach])
-    left = cv2.matchTemplate(before, middle, cv2.TM_SQDIFF)
-    row, column = divmod(int(left.argmin()), left.shape[1])
-    limit = FOLLOWED * left[reach, reach]
-    if left[row, column] > limit or left[2 * reach - row, 2 * reach - column] <= limit:
+    unlike = 1 - cv2.matchTemplate(before, middle, cv2.TM_CCOEFF_NORMED)
+    row, column = divmod(int(unlike.argmin()), unlike.shape[1])
+    least = min(unlike[reach, reach], unlike[2 * reach - row, 2 * reach - column])
+    if least < STILL or unlike[row, column] > FOLLOWED * least:
         return 0, 0
     return row - reach, column - reach
 
