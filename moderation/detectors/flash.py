@@ -363,9 +363,7 @@ def detail(frame: Frame) -> Plane:
     import cv2
 
     grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.float32)
-    contrast = grey - np.asarray(cv2.blur(grey, (STILL = 0.05
-"""Mismatch that is none: compression and rounding."""
-DETAIL_SIDE, DETAIL_SIDE)), np.float32)
+    contrast = grey - np.asarray(cv2.blur(grey, (DETAIL_SIDE, DETAIL_SIDE)), np.float32)
     return np.clip(contrast, -DETAIL_LIMIT, DETAIL_LIMIT)
 
 
