@@ -146,9 +146,8 @@ def _cells(outcome: Outcome) -> list[str]:
     if not decision.fired and not outcome.cleared:
         row[2] = decision.reasons[0] if decision.reasons else str(decision.verdict)
     row[3] = "\n".join(f"{one.playthrough or ''} {one.caption}".strip() for one in outcome.decided.evidence)
-    row[4] = (
-        f"{coverage.cells:,} cells, {coverage.sample_episodes} episodes, unseen ≤ {coverage.unseen_mass_upper:.1%}"
-    )
+    row[4] = f"{coverage.cells:,} cells, {coverage.sample_episodes} episodes"
+    row[4] += f", unseen ≤ {coverage.unseen_mass_upper:.1%}"
     row[5] = f"{max((one.upper for one in decision.bounds), default=1.0):.1%}"
     return row
 

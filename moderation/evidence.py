@@ -88,10 +88,14 @@ def of_media(decision: Decision, found: Sequence[Finding]) -> list[Evidence]:
 
 
 def _best(fired: Fired, findings: dict[str, Finding]) -> Finding | None:
-    """The strongest finding, one that can be played before one that cannot."""
+    """Of the strongest findings the one that shows most: played, with most of the words, for longest."""
     known = [findings[name] for name in fired.findings if name in findings]
     playable = [one for one in known if one.playthrough is not None]
-    return next(iter(playable or known), None)
+    return max(playable or known, key=_shows, default=None)
+
+
+def _shows(one: Finding) -> tuple[float, int, float, str]:
+    return round(one.score, 1), len(set((one.text or "").split())), one.end - one.start, one.id
 
 
 def _of_medium(fired: Fired, best: Finding) -> Evidence:
