@@ -19,7 +19,7 @@ export OMP_NUM_THREADS ?= 1
 
 # `review` exits with 1 when it cleared some worlds and stopped others, as it should here.
 demo: models
-	@$(BIN)/firstplay review $(EXAMPLES) || [[ $$? == 1 ]]
+	@[[ -t 1 ]] || export COLUMNS=160; $(BIN)/firstplay review $(EXAMPLES) || [[ $$? == 1 ]]
 	@echo
 	@echo "Look at the evidence:      $(STATE)/report/index.html"
 	@echo "Play what was cleared:     make serve, then open http://127.0.0.1:8000"
