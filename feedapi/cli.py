@@ -38,7 +38,7 @@ def serve(
     model: Annotated[
         Literal["neural", "simulator"], typer.Option(help="World model that people play in.")
     ] = "neural",
-    sessions: Annotated[int, typer.Option(min=1, help="People who may play at the same time.")] = 16,
+    sessions: Annotated[int, typer.Option(min=1, help="People who may play at the same time.")] = 8,
     threads: Annotated[
         int, typer.Option(min=1, help="CPU threads of the world model; more than 1 only helps on idle cores.")
     ] = 1,
