@@ -368,7 +368,8 @@ class Archive:
         """(N,) how much each entry deserves to be explored from; 0 where a path would become too long.
 
         Rarely chosen and rarely seen cells count more, as in Go-Explore; so do cells at the border of what
-        was walked, and those with a lever, door, portal or character in sight that nothing came of yet.
+        was walked, and those with a lever, door, portal or character in sight that nothing came of yet. The
+        many cells of one tile share a weight, so that flipping a lever does not make a place more worth.
         """
         entries = self.entries
         curiosity = 1 / np.sqrt(1 + entries.chosen) + 0.3 / np.sqrt(1 + entries.visits)
@@ -376,7 +377,9 @@ class Archive:
         unmade[list(self.marks)] = False
         promise = 1 + 4 * (entries.landmarks[:, unmade].any(1) / (1 + 0.02 * entries.chosen))
         allowed = (entries.steps < path_steps) & ~entries.ended
-        weights: NDArray[np.float64] = curiosity * promise * (1 + self._frontier()) * allowed
+        border = 1 + 3 * self._frontier() / (1 + 0.1 * entries.chosen)
+        crowd = np.sqrt(np.bincount(entries.tile, minlength=self.visited.size)[entries.tile])
+        weights: NDArray[np.float64] = curiosity * promise * border / crowd * allowed
         return weights
 
     def _frontier(self) -> NDArray[np.int64]:

@@ -43,6 +43,8 @@ EXPLORERS: tuple[tuple[Player, float], ...] = (
     (Spammer(), 0.06),
 )
 """Who explores after a return, and how often."""
+PERSONA_SHARE = 0.15
+"""Share of the search's steps that personas play from the start, before anything is returned to."""
 _SEEDS, _DICE, _CHOICE = 1, 2, 3
 
 
@@ -112,7 +114,9 @@ class Search:
         seeds = [key_of(self.seed, _SEEDS, 1, row) for row in range(rows)]
         state = self.model.spawn([self.world] * rows, seeds)
         origin = _at_spawn(seeds, [0] * rows, [PERSONAS[i].name for i in choice])
-        return self._play(state, PERSONAS, choice, self.budget.episode_steps), origin
+        share = int(self.budget.search_steps * PERSONA_SHARE) // rows
+        steps = min(self.budget.episode_steps, max(share, self.budget.round_steps))
+        return self._play(state, PERSONAS, choice, steps), origin
 
     def _play(
         self, state: State, players: Sequence[Player], choice: NDArray[np.int64], steps: int
