@@ -171,6 +171,11 @@ def test_what_a_decoder_invents_is_not_believed(transcript: Transcript, understo
     assert transcript.understood is understood
 
 
+@pytest.mark.parametrize(("logprob", "doubtful"), [(-0.3, False), (-0.8, True), (-1.2, True)])
+def test_words_that_may_be_invented_are_for_a_person_too(logprob: float, doubtful: bool) -> None:
+    assert Transcript("open the door", logprob, 0.1, 1.0).doubtful is doubtful
+
+
 def voiced(*spans: tuple[float, float], seconds: float) -> NDArray[np.float32]:
     voice = np.zeros(round(seconds / FRAME_SECONDS), np.float32)
     for start, end in spans:
