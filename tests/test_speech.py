@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from whisper.model import ModelDimensions, Whisper
 
-from moderation.detectors.base import Detection, Sound
+from moderation.detectors.base import Sound
 from moderation.detectors.ggml import MAGIC, GgmlError, build_whisper, read_ggml
 from moderation.detectors.speech import SoundError, Speech, Transcript, resample
 from moderation.detectors.voice import FRAME_SECONDS, MAX_SECONDS, VoiceActivity, find_utterances
@@ -271,8 +271,3 @@ def test_files_that_are_not_whole_are_refused(tmp_path: Path, tiny: dict[str, to
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(GgmlError, match=r"nothing\.bin.*fetch"):
         read_ggml(tmp_path / "nothing.bin")
-
-
-def test_detections_say_no_more_than_the_card(speech: Speech) -> None:
-    (detections,) = speech([Sound(spoken("market"), SAMPLE_RATE)])
-    assert all(isinstance(d, Detection) and d.label in speech.card.labels for d in detections)
