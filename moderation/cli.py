@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -115,19 +116,21 @@ def _show(outcomes: list[Outcome], folder: Path, seed: int, as_json: bool) -> No
         return
     console = Console()
     console.print(_table(outcomes))
-    for outcome in outcomes:
-        if outcome.error is not None:
-            console.print(f"[red]{outcome.world} failed[/] in {outcome.error}", highlight=False)
+    for line in _evidence(outcomes):
+        console.print(line, highlight=False, markup=False)
     console.print(f"report: {report}", highlight=False, soft_wrap=True)
 
 
 def _table(outcomes: list[Outcome]) -> Table:
     from rich.table import Table
 
-    names = ("world", "state", "rules fired", "evidence", "coverage", "bound", "seconds")
-    table = Table(
-        *names, caption="bound: 95 % limit on the share of sessions that could show what was not found"
+    names = ("world", "state", "because", "cells", "unseen", "bound", "seconds")
+    caption = (
+        "unseen: 95 % limit on the share of a player's steps that nobody has seen; "
+        "bound: 95 % limit on the share of sessions that could show what was not found; "
+        "seconds: intake + explore + scan + decide"
     )
+    table = Table(*names, caption=caption)
     for outcome in outcomes:
         table.add_row(*_cells(outcome))
     return table
@@ -135,21 +138,27 @@ def _table(outcomes: list[Outcome]) -> Table:
 
 def _cells(outcome: Outcome) -> list[str]:
     colour = "green" if outcome.cleared else "red" if outcome.state == "rejected" else "yellow"
-    taken = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in outcome.seconds.items() if seconds)
-    row = [outcome.world, f"[{colour}]{outcome.state}[/]", "", "", "", "", taken]
-    if outcome.from_store:
-        row[6] += " (stored)"
+    taken = "stored" if outcome.from_store else " + ".join(f"{t:.0f}" for t in outcome.seconds.values())
+    row = [outcome.world, f"[{colour}]{outcome.state}[/]", "a stage failed", "", "", "", taken]
     if outcome.decided is None:
         return row
     decision, coverage = outcome.decided.decision, outcome.decided.coverage
-    row[2] = "\n".join(one.rule for one in decision.fired) or "none"
-    if not decision.fired and not outcome.cleared:
-        row[2] = decision.reasons[0] if decision.reasons else str(decision.verdict)
-    row[3] = "\n".join(f"{one.playthrough or ''} {one.caption}".strip() for one in outcome.decided.evidence)
-    row[4] = f"{coverage.cells:,} cells, {coverage.sample_episodes} episodes"
-    row[4] += f", unseen ≤ {coverage.unseen_mass_upper:.1%}"
+    reason = decision.reasons[0] if decision.reasons and not outcome.cleared else "no rule fired"
+    row[2] = "\n".join(one.rule for one in decision.fired) or reason
+    row[3] = f"{coverage.cells:,}"
+    row[4] = f"{coverage.unseen_mass_upper:.1%}"
     row[5] = f"{max((one.upper for one in decision.bounds), default=1.0):.1%}"
     return row
+
+
+def _evidence(outcomes: list[Outcome]) -> Iterator[str]:
+    """A line for each rule that fired, and for each stage that failed."""
+    for outcome in outcomes:
+        if outcome.error is not None:
+            yield f"{outcome.world}: failed in {outcome.error}"
+        for one in outcome.decided.evidence if outcome.decided else ():
+            again = f"  (firstplay replay {one.playthrough})" if one.playthrough else ""
+            yield f"{outcome.world}: {one.rule}: {one.caption}{again}"
 
 
 def replay_command(
