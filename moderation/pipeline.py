@@ -75,7 +75,7 @@ def budgets() -> dict[str, Budget]:
 
     return {
         "small": Budget(search_steps=4_000, sample_episodes=8, episode_steps=60, batch=32, window=2_000),
-        "default": Budget(search_steps=40_000, sample_episodes=60, episode_steps=200),
+        "default": Budget(search_steps=60_000, sample_episodes=60, episode_steps=200),
         "large": Budget(search_steps=400_000, sample_episodes=300, episode_steps=300),
     }
 
@@ -432,7 +432,8 @@ class Scan:
         for result, _ in self.store.pieces(self.row.id, "play").values():
             heard.update(scan.heard_from(result))
         plays = list(self._plays())
-        report = scan.conclude(plays, seen, scan.stand_ins(frames, sorted(seen)), heard, self.detectors)
+        stands_for = scan.stand_ins(frames, sorted(seen))
+        report = scan.conclude(plays, seen, stands_for, heard, self.detectors)
         thumbnail = self.store.blobs.put(png(self._pixels[0])) if frames else None
         atlas = self.store.blobs.put(_packed([self.world.picture]))
         with self.work.commit(done=True) as tx:
@@ -443,7 +444,7 @@ class Scan:
             tx.scanned(self.row.id)
             if thumbnail is not None:
                 tx.set_thumbnail(self.row.version, thumbnail)
-            tx.transition(self.row.version, WorldState.DECIDING, POLICY, _counted(plays, frames, seen))
+            tx.transition(self.row.version, WorldState.DECIDING, POLICY, _counted(plays, seen, stands_for))
             _queue(tx, "decide", self.row.version, self.row.id, policy_bundle().sha256)
 
     def _plays(self) -> Iterator[scan.Shown]:
@@ -460,9 +461,14 @@ def _atlas(world: CompiledWorld) -> dict[str, Any]:
     return {"notes": world.notes, "marks": marks}
 
 
-def _counted(plays: Sequence[scan.Shown], frames: Sequence[object], seen: Mapping[int, object]) -> str:
+def _counted(plays: Sequence[scan.Shown], seen: Mapping[int, object], stands_for: Mapping[int, int]) -> str:
+    """How much was looked at, in words."""
     total = sum(len(play.shown) for play in plays)
-    return f"{len(plays)} playthroughs, {total} frames, {len(frames)} distinct, {len(seen)} looked at"
+    known = sum(int(np.isin(play.shown, list(stands_for)).sum()) for play in plays)
+    return (
+        f"{total} frames of {len(plays)} playthroughs measured for flashing, {len(seen)} looked at, "
+        f"which {known / max(total, 1):.0%} of all resemble"
+    )
 
 
 def _packed(frames: Sequence[NDArray[np.uint8]]) -> bytes:

@@ -1,4 +1,4 @@
-"""What the pipeline promises: every stage once, whatever interrupts it, and only what is clear is published."""
+"""What the pipeline promises: every stage once, whatever interrupts it; only what is clear is published."""
 
 from __future__ import annotations
 
@@ -296,9 +296,10 @@ def test_a_remix_is_first_played_as_its_parent_was_where_that_was_bad(tmp_path: 
 
     shown = Evidence("slurs", "f", bad.id, 0, 1, None, (), "a slur", reproduced=True)
     decided = store.decisions(parent)[0].decision
+    coverage = store.exploration(exploration).coverage
+    assert coverage is not None
     with store.writing() as tx:
-        coverage = store.exploration(exploration).coverage
-        tx.add_decision(parent, exploration, replace(decided, policy_hash="x"), coverage, [shown])  # type: ignore[arg-type]
+        tx.add_decision(parent, exploration, replace(decided, policy_hash="x"), coverage, [shown])
 
     child = submit(store, package(tmp_path / "child", "Meadow Two", more="remix_of: meadow"))
     work(store)

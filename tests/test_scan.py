@@ -423,6 +423,18 @@ class TestPlay:
 
         assert scan.choose_frames(rows, 2) == [0, 1]
         assert scan.stand_ins(rows, [0, 1]) == {0: 0, 1: 1, 2: 1}
+        assert scan.stand_ins(rows, []) == {}
+
+    def test_nothing_is_said_of_a_frame_that_resembles_none_that_was_looked_at(self) -> None:
+        play = scan.Shown("p", np.array([0, 1, 0], np.int32), ())
+        seen: dict[int, scan.Seen] = {0: {"redness": [Detection("red", 0.7)]}}
+
+        report = scan.conclude([play], seen, {0: 0}, {}, detectors())
+
+        assert [(f.start, f.end) for f in report.findings] == [
+            (0, round(1 / FPS, 4)),
+            (round(2 / FPS, 4), 0.2),
+        ]
 
     def test_a_broken_reader_leaves_failed_runs_and_the_rest_goes_on(self) -> None:
         broken = detectors(reader=Broken())
