@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor
 
+from worldmodel.bank import standing
 from worldmodel.compiled import CompiledWorld
-from worldmodel.constants import ACTIONS, UNITS, Event
+from worldmodel.constants import ACTIONS, UNITS, Action, Event, Tile
 from worldmodel.protocol import Observation, State, WorldModel
 from worldmodel.simulator import Simulator
 
@@ -19,6 +20,8 @@ HORIZONS = (1, 16, 64, 256)
 """Steps after the common start at which frames and places are compared."""
 STICK = 0.85
 """Probability that the evaluating player keeps its action."""
+VISITS, VISIT_STEPS = 60, 16
+"""Places visited per world to see its events, and steps played at each."""
 FORK_STEPS = 4
 """Steps for which each action is held when its effect is compared."""
 
@@ -66,7 +69,7 @@ class Evaluation:
     action_agreement: float = 0.0
     """Share of (state, action) pairs whose effect after four steps is exactly the simulator's."""
     events: dict[str, EventScore] = field(default_factory=dict)
-    """From the model's own states, one step each."""
+    """From the model's own states, one step each, along the episodes and at visits to what can happen."""
     coins_regrown: int = 0
     """Coins that came back after having been taken, over all steps: must be 0."""
 
@@ -111,11 +114,12 @@ def evaluate(
         own, seen = model.step(own, actions.to(model.device), render=False)
         truth, _ = simulator.step(truth, actions.to(model.device), render=False)
         steps.compare(simulator, before, actions, own, seen, result)
-        result.coins_regrown += int(((own.canvas == 3) & (before.canvas != 3)).sum())
+        result.coins_regrown += int(((own.canvas == Tile.COIN) & (before.canvas != Tile.COIN)).sum())
         if number in HORIZONS:
             result.horizons[number] = _agreement(model, simulator, own, truth, first)
         if number % 32 == 0:
             steps.fork(model, simulator, own)
+    steps.visit(model, simulator, worlds, generator, result)
     result.step_agreement, result.enemy_agreement, result.action_agreement = steps.shares()
     return result
 
@@ -185,12 +189,47 @@ class _Tally:
             truth, _ = simulator.step(truth, actions, render=False)
         self.forks.append((own.position == truth.position).all(1))
 
+    def visit(
+        self,
+        model: WorldModel,
+        simulator: Simulator,
+        worlds: Sequence[CompiledWorld],
+        generator: torch.Generator,
+        result: Evaluation,
+    ) -> None:
+        """Put players with a key beside everything that can happen, and let them act there."""
+        index, tiles = _sights(worlds, generator)
+        many = [worlds[i] for i in index]
+        state = model.spawn(many, list(range(len(many))))
+        jitter = torch.randint(-UNITS, UNITS + 1, (len(many), 2), generator=generator)
+        places = standing(tiles) + jitter * torch.tensor([1, 0])
+        state = state.updated(
+            position=places.to(torch.int32).to(model.device), keys=torch.ones_like(state.keys)
+        )
+        for _ in range(VISIT_STEPS):
+            actions = torch.randint(0, ACTIONS, (len(many),), generator=generator)
+            actions = torch.where(torch.rand(len(many), generator=generator) < 0.3, Action.INTERACT, actions)
+            before = state
+            state, seen = model.step(before, actions.to(model.device), render=False)
+            self.compare(simulator, before, actions, state, seen, result)
+
     def shares(self) -> tuple[float, float, float]:
         def mean(flags: list[Tensor]) -> float:
             joined = torch.cat(flags) if flags else torch.zeros(0)
             return joined.float().mean().item() if len(joined) else float("nan")
 
         return mean(self.same), mean(self.enemies), mean(self.forks)
+
+
+def _sights(worlds: Sequence[CompiledWorld], generator: torch.Generator) -> tuple[list[int], Tensor]:
+    """Worlds and tiles (N, 2) of coins, keys, hazards, doors and all else that a player can set off."""
+    index, tiles = [], []
+    for number, world in enumerate(worlds):
+        rows, columns = (world.tiles >= Tile.HAZARD).nonzero()
+        for place in torch.randperm(len(rows), generator=generator)[:VISITS].tolist():
+            index.append(number)
+            tiles.append((int(columns[place]), int(rows[place])))
+    return index, torch.tensor(tiles)
 
 
 @dataclass
