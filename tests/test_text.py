@@ -217,6 +217,14 @@ def test_a_long_text_is_read_to_its_end(rules: TextRules) -> None:
     assert [(d.label, d.text) for d in detections] == [("threat", "I am going to kill you")]
 
 
+@pytest.mark.parametrize(
+    "piece", ["a-", "1-", "i ", "one ", "a.", "[", "killyou", "a@", "a b.", "AB12 ", "n*"]
+)
+@pytest.mark.timeout(20)
+def test_no_text_takes_for_ever(rules: TextRules, piece: str) -> None:
+    rules([Text(piece * (20_000 // len(piece)))])
+
+
 def test_a_batch_keeps_its_order(rules: TextRules) -> None:
     batch = [Text("exit"), Text("kill yourself"), Text(""), Text("www.lanternworlds.net")]
     assert [[d.label for d in detections] for detections in rules(batch)] == [[], ["threat"], [], ["link"]]

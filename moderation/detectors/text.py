@@ -16,7 +16,7 @@ NOISE = 0.15
 """Scores under this are not reported."""
 NEAR = 40
 """Threats at most this many characters apart are one."""
-LONGEST = 20_000
+LONGEST = 4_000
 """Characters looked at together; longer texts are looked at in overlapping parts."""
 OVERLAP = 200
 

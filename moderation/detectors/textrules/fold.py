@@ -23,6 +23,8 @@ SMALL_CAPITALS = dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛ�
 STROKES = {"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "ı": "i", "ß": "ss", "æ": "ae", "œ": "oe"}
 ENCLOSED = (0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
 """First code points of the squared, circled, dark squared and regional-indicator alphabets."""
+LONGEST_WORD = 200
+"""Letters of a run-together word that is still parted; its cost is quadratic."""
 OCR_PAIRS = {"rn": "m", "vv": "w"}
 
 _SHAPES = {**DIGITS, **LEADING, **INNER}
@@ -166,7 +168,9 @@ def skeleton_of(term: str) -> tuple[str, tuple[str, ...]]:
 
 
 def segment(word: str, vocabulary: Collection[str]) -> list[str] | None:
-    """``word`` as a row of words of the vocabulary, fewest first; None when it is not one."""
+    """``word`` as the shortest row of words of the vocabulary; None when it is not one, or endless."""
+    if len(word) > LONGEST_WORD:
+        return None
     best: list[list[str] | None] = [[], *[None] * len(word)]
     for end in range(1, len(word) + 1):
         for start in range(max(0, end - 12), end):

@@ -40,7 +40,7 @@ SPACED_DOMAIN = re.compile(
     rf"(?<![\w@.])(?P<name>{_LABEL}) (?:\. ?)(?P<suffix>com|net|org|gg|io)(?![\w.])", re.IGNORECASE
 )
 SPOKEN = re.compile(
-    rf"\b[a-z0-9-]{{2,}}{_SPELLED_DOT}(?:{_SPOKEN_SUFFIX})\b(?:\s+slash\s+\w+)?", re.IGNORECASE
+    rf"(?<![\w-])[a-z0-9-]{{2,63}}{_SPELLED_DOT}(?:{_SPOKEN_SUFFIX})\b(?:\s+slash\s+\w+)?", re.IGNORECASE
 )
 INVITE = re.compile(
     r"\b(?:discord(?:app)?\s?\.\s?(?:gg|com/invite)|t\.me|telegram\.me|wa\.me|chat\.whatsapp\.com|bit\.ly|tinyurl\.com"
@@ -65,7 +65,7 @@ ADD_HANDLE = re.compile(
 )
 WRITE_ME = re.compile(r"\b(?:whats ?app|telegram|kik|snap|skype|dm) me\b(?: (?:on|at|@)\b)?", re.IGNORECASE)
 SPACED_LETTERS = re.compile(
-    r"(?<!\w)(?:[a-z0-9] ){3,}(?:\. ?|dot )(?:c o m|n e t|o r g|g g|i o)\b", re.IGNORECASE
+    r"(?<!\w)(?:[a-z0-9] ){3,40}(?:\. ?|dot )(?:c o m|n e t|o r g|g g|i o)\b", re.IGNORECASE
 )
 AT_HANDLE = re.compile(r"(?<![\w@.])@[a-z0-9_][\w.]{2,31}\b", re.IGNORECASE)
 JOIN = re.compile(

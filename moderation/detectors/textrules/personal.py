@@ -39,7 +39,8 @@ _AT = r"(?:\s*[\[({]\s*at\s*[\])}]\s*|\s+at\s+|\s?@\s?)"
 _DOT = r"(?:\s*[\[({]\s*(?:dot|\.)\s*[\])}]\s*|\s+dot\s+|\s?\.\s?)"
 EMAIL = re.compile(r"\b[a-z0-9][\w.+-]{0,63}@(?:[a-z0-9-]+\.)+[a-z]{2,24}\b", re.IGNORECASE)
 SPOKEN_EMAIL = re.compile(
-    rf"\b[a-z0-9][\w+-]*(?:{_DOT}[\w+-]+){{0,3}}{_AT}[a-z0-9-]{{2,}}(?:{_DOT}[a-z0-9-]+)??{_DOT}(?:{_SUFFIX})\b",
+    rf"(?<![\w+-])[a-z0-9][\w+-]{{0,63}}(?:{_DOT}[\w+-]{{1,63}}){{0,3}}{_AT}"
+    rf"[a-z0-9-]{{2,63}}(?:{_DOT}[a-z0-9-]{{1,63}})??{_DOT}(?:{_SUFFIX})\b",
     re.IGNORECASE,
 )
 DIGITS = re.compile(r"(?<![\w.+])\d(?:[ -]?\d){12,18}(?![\w.])")
