@@ -2,7 +2,8 @@
 
 Written from Ecoffet, Huizinga, Lehman, Stanley, Clune, "First return, then explore" (Nature 2021).
 Returning is by restoring a state, but nothing is ever reached by anything except legal actions from a legal
-start: every entry knows its path, as a place in a tree of segments whose roots are spawns.
+start: every entry knows its path, as a place in a tree of segments whose roots are spawns. Every spawn point
+of a world is a legal start, since a live session may begin at any; paths from the true start are preferred.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from worldmodel.protocol import State, concatenate
 
 HURT_COST = 30
 """Steps that a path may be longer for each point of health that it keeps."""
+ELSEWHERE_COST = 100_000
+"""Added for a path that begins at a spawn point other than the true start: one from there always wins."""
 MARK_CODES = len(Event) * MAX_LINKS
 
 
@@ -48,13 +51,13 @@ class Segment:
     """(n,) scene after each step."""
 
     @classmethod
-    def empty(cls, seed: int) -> Segment:
-        """A spawn at the start, before any action."""
+    def empty(cls, seed: int, spawn: int) -> Segment:
+        """A spawn, before any action."""
         return cls(
             parent=-1,
             at=0,
             seed=seed,
-            spawn=0,
+            spawn=spawn,
             player="spawn",
             actions=np.zeros(0, np.uint8),
             events=np.zeros((0, EVENTS), np.bool_),
@@ -92,6 +95,10 @@ class Tree:
     def add(self, segment: Segment) -> int:
         self.segments.append(segment)
         return len(self.segments) - 1
+
+    def length(self, moment: Moment) -> int:
+        """Steps from the spawn to a moment."""
+        return sum(count for _, count in self.chain(moment))
 
     def chain(self, moment: Moment) -> list[tuple[Segment, int]]:
         """From the spawn on: each segment with how many of its steps the path takes."""
@@ -139,7 +146,7 @@ class Entries:
     steps: NDArray[np.int64]
     """Length of that path."""
     cost: NDArray[np.int64]
-    """Its length, and HURT_COST for each health point lost: less is better."""
+    """Its length with ELSEWHERE_COST and HURT_COST: less is better."""
     visits: NDArray[np.int64]
     """Steps spent in the cell."""
     chosen: NDArray[np.int64]
@@ -185,19 +192,24 @@ class _Seen:
     tile: NDArray[np.int64]
     length: NDArray[np.int64]
     """Steps since the spawn."""
+    rank: NDArray[np.int64]
+    """The same, and ELSEWHERE_COST where that spawn is not the true start."""
     cost: NDArray[np.int64]
+    """The same, and HURT_COST for each point of health lost."""
 
     @classmethod
-    def of(cls, played: Trajectory, cells: Cells, starts: NDArray[np.int64]) -> _Seen:
+    def of(cls, played: Trajectory, cells: Cells, origin: Origin) -> _Seen:
         flat, shape = played.flat(), tuple(played.actions.shape)
-        length = starts[None, :] + 1 + np.arange(shape[0])[:, None]
+        length = origin.starts[None, :] + 1 + np.arange(shape[0])[:, None]
+        rank = length + ELSEWHERE_COST * (np.array(origin.spawns, np.int64) != 0)[None, :]
         return cls(
             alive=played.alive.cpu().numpy(),
             cell=host(cells.cells(flat)).reshape(shape),
             scene=host(cells.scenes(flat)).reshape(shape),
             tile=host(cells.tile_index(flat)).reshape(shape),
             length=length,
-            cost=length + HURT_COST * (3 - host(flat.health.long()).reshape(shape)),
+            rank=rank,
+            cost=rank + HURT_COST * (3 - host(flat.health.long()).reshape(shape)),
         )
 
 
@@ -211,7 +223,7 @@ class Archive:
         self.states: State | None = None
         """A row for each entry."""
         self.marks: dict[int, tuple[Moment, int]] = {}
-        """Mark code -> the moment just after it on the shortest path that made it, and that path's steps."""
+        """Mark code -> the moment just after it on the best path that made it, and that path's rank."""
         self.mark_states: dict[int, State] = {}
         """Mark code -> one row: the state at that moment."""
         self.visited = np.zeros(MAP_HEIGHT * MAP_WIDTH, np.int64)
@@ -222,19 +234,20 @@ class Archive:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def add_spawn(self, state: State, seed: int) -> None:
-        """The start itself, as the first entry; ``state`` has one row at spawn point 0."""
-        number = self.tree.add(Segment.empty(seed))
-        cell = host(self.cells.cells(state))
-        zero = np.zeros(1, np.int64)
-        entry = self._rows(state, cell, np.array([number]), zero, zero, zero)
-        self._extend(entry, state)
+    def add_spawns(self, states: State, seeds: Sequence[int]) -> None:
+        """Spawn points as the first entries: row i of ``states`` stands at spawn point i."""
+        numbers = np.array([self.tree.add(Segment.empty(seed, spawn)) for spawn, seed in enumerate(seeds)])
+        cell, first = np.unique(host(self.cells.cells(states)), return_index=True)
+        zeros = np.zeros(len(cell), np.int64)
+        cost = np.where(first == 0, 0, ELSEWHERE_COST)
+        rows = states[torch.from_numpy(first)]
+        self._extend(self._rows(rows, cell, numbers[first], zeros, zeros, cost), rows)
 
-    def take_in(self, played: Trajectory, origin: Origin, *, enter: bool = True) -> int:
-        """Add what a trajectory reached; the number of new cells. ``enter=False`` takes only the marks."""
-        seen = _Seen.of(played, self.cells, origin.starts)
+    def take_in(self, played: Trajectory, origin: Origin) -> int:
+        """Add what a trajectory reached; the number of new cells."""
+        seen = _Seen.of(played, self.cells, origin)
         self.visited += np.bincount(seen.tile[seen.alive], minlength=self.visited.size)
-        steps, rows, known = self._better(seen) if enter else _none()
+        steps, rows, known = self._better(seen)
         marks = self._sooner(played, seen)
         keep = np.zeros(seen.cell.shape[1], np.int64)
         np.maximum.at(keep, rows, steps + 1)
@@ -242,7 +255,7 @@ class Archive:
             keep[row] = max(keep[row], step + 1)
         numbers = self._grow(played, seen, origin, keep)
         for code, step, row in marks:
-            self.marks[code] = (Moment(int(numbers[row]), step + 1), int(seen.length[step, row]))
+            self.marks[code] = (Moment(int(numbers[row]), step + 1), int(seen.rank[step, row]))
             self.mark_states[code] = played.rows_at(torch.tensor([step]), torch.tensor([row]))
         if len(steps):
             states = played.rows_at(torch.from_numpy(steps), torch.from_numpy(rows))
@@ -256,7 +269,7 @@ class Archive:
 
     def go_on(self, played: Trajectory, origin: Origin, keep: NDArray[np.int64]) -> NDArray[np.int64]:
         """Store the first ``keep`` (B,) steps of each row for recordings only; (B,) segment numbers."""
-        return self._grow(played, _Seen.of(played, self.cells, origin.starts), origin, keep)
+        return self._grow(played, _Seen.of(played, self.cells, origin), origin, keep)
 
     def _better(self, seen: _Seen) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Step, row and known entry (-1: new) of the best way to each cell that beats what is there."""
@@ -279,7 +292,7 @@ class Archive:
         codes = host(self._mark_codes(played, events, steps, rows))
         spots, columns = np.nonzero(codes >= 0)
         at, row = host(steps)[spots], host(rows)[spots]
-        code, taken = codes[spots, columns], seen.length[at, row]
+        code, taken = codes[spots, columns], seen.rank[at, row]
         order = np.lexsort((row, at, taken, code))
         first = order[np.unique(code[order], return_index=True)[1]]
         return [
@@ -402,7 +415,7 @@ class Archive:
     def origin(self, picked: NDArray[np.int64], players: Sequence[str]) -> tuple[State, Origin]:
         """The states of entries, to be played on from, and where they stand in the tree."""
         if self.states is None:
-            raise RuntimeError("the archive is empty: add_spawn comes first")
+            raise RuntimeError("the archive is empty: add_spawns comes first")
         entries = self.entries
         moments = [Moment(int(entries.segment[i]), int(entries.offset[i])) for i in picked]
         segments = [self.tree.segments[moment.segment] for moment in moments]
@@ -413,7 +426,3 @@ class Archive:
             starts=entries.steps[picked],
             players=players,
         )
-
-
-def _none() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)

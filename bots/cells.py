@@ -1,9 +1,9 @@
 """Cells: which moments of play count as the same. Fixed for a world, so that counts of them can be compared.
 
 A *cell* is the player's tile, the number of keys held, whether the lights flash, and which doors and levers
-were changed. A *scene* is coarser, and is what a recording has to show: two by two tiles with the same
-doors, levers and lights. Both are hashes of the model's own state (64 bits), so decoder noise cannot
-split them.
+were changed. A *scene* is coarser, and is what a recording has to show: two by two tiles with the same doors
+open (what a lever does is recorded where it is pulled). Both are hashes of the model's own state (64 bits),
+so decoder noise cannot split them.
 """
 
 from __future__ import annotations
@@ -59,31 +59,32 @@ class Cells:
             :, 0
         ]
         self._weights = mix(self._switches * 2 + 1)
+        self._door_weights = self._weights * (tiles[self._switches] == Tile.DOOR)
         links = torch.from_numpy(world.links.astype(np.int64)).to(device)
         self._links = links
         self._portals = torch.from_numpy(world.portals.astype(np.int64)).to(device)
         self._kind_links = _kind_links(tiles.view_as(links), links)
         self.device = device
 
-    def _changed(self, state: State) -> Tensor:
-        """(N,) int64 sum of the hashes of doors and levers that are not as they were at first."""
+    def _changed(self, state: State, weights: Tensor) -> Tensor:
+        """(N,) int64 sum of the hashes of switches that are not as they were at first."""
         now = state.canvas.flatten(1)[:, self._switches].long()
         before = self._original[self._switches]
-        return torch.where(now != before, self._weights * (now + 1), 0).sum(1)
+        return torch.where(now != before, weights * (now + 1), 0).sum(1)
 
     def cells(self, state: State) -> Tensor:
         """(N,) int64."""
-        return self._hash(state, 1, state.keys.long())
+        meters = state.keys.long() * 2 + (state.flash > 0)
+        return self._hash(state, 1, meters, self._weights)
 
     def scenes(self, state: State) -> Tensor:
         """(N,) int64."""
-        return self._hash(state, SCENE_TILES, torch.full_like(state.world, 7))
+        return self._hash(state, SCENE_TILES, torch.zeros_like(state.world), self._door_weights)
 
-    def _hash(self, state: State, size: int, keys: Tensor) -> Tensor:
+    def _hash(self, state: State, size: int, meters: Tensor, weights: Tensor) -> Tensor:
         tile = torch.div(tile_of(state.position), size, rounding_mode="floor")
         place = tile[:, 1] * MAP_WIDTH + tile[:, 0]
-        lights = (state.flash > 0).long()
-        return mix(mix(place * 16 + keys * 2 + lights) + self._changed(state))
+        return mix(mix(place * 16 + meters) + self._changed(state, weights))
 
     def tile_index(self, state: State) -> Tensor:
         """(N,) int64: y * MAP_WIDTH + x."""

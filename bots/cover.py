@@ -15,8 +15,9 @@ class SceneCover:
     Mathematics of Operations Research 1979).
     """
 
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
+    def __init__(self, tree: Tree, overhead: float) -> None:
+        """``overhead``: steps that one more path is worth avoiding."""
+        self._tree, self._overhead = tree, overhead
         lengths = [len(s.scenes) for s in tree.segments]
         self._first = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         empty = np.zeros(0, np.int64)
@@ -64,7 +65,7 @@ class SceneCover:
             spots = np.nonzero(fresh[first:end])[0]
             if len(spots):
                 gains = inherited[number] + running[first + spots + 1] - running[first]
-                scores = gains / (40 + self._steps_before[number] + spots + 1)
+                scores = gains / (self._overhead + self._steps_before[number] + spots + 1)
                 top = int(scores.argmax())
                 if scores[top] > best_score:
                     best, best_score = Moment(number, int(spots[top]) + 1), float(scores[top])

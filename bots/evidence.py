@@ -68,13 +68,13 @@ def gather(
     of_mark |= dict(zip(uncovered, more, strict=True))
     for code in rest.keys() - uncovered.keys():
         of_mark[code] = _holder(archive, ends, rest[code].moment) or rest[code].moment
-    cover = SceneCover(archive.tree)
+    cover = SceneCover(archive.tree, budget.evidence_steps / max(budget.evidence_playthroughs, 1))
     chosen = _covering(archive, cover, budget, [*ends, *more])
     paths = _without_beginnings(
         {moment: _playthrough(model, world, archive, moment) for moment in chosen}, replayed
     )
     happenings = tuple(
-        Happening(Mark.of(c).event.name.lower(), Mark.of(c).link, paths[m].id, archive.marks[c][1] - 1)
+        Happening(Mark.of(c).event.name.lower(), Mark.of(c).link, paths[m].id, found[c].taken - 1)
         for c, m in sorted(of_mark.items())
     )
     sights = tuple(
@@ -86,11 +86,11 @@ def gather(
 
 
 def _mark_scene(world: CompiledWorld, archive: Archive, code: int) -> _Scene:
-    mark, (moment, taken) = Mark.of(code), archive.marks[code]
+    mark, (moment, _) = Mark.of(code), archive.marks[code]
     stay = AFTER.get(mark.event, AFTER_OTHER)
     if mark.event == Event.SPEECH and 0 < mark.link <= len(world.clips):
         stay = min(len(world.clips[mark.link - 1].samples) // SAMPLES_PER_STEP + FPS, LONGEST_VOICE)
-    return _Scene(moment, archive.mark_states[code], stay, taken)
+    return _Scene(moment, archive.mark_states[code], stay, archive.tree.length(moment))
 
 
 def _nearest(archive: Archive, placed: Placed) -> tuple[_Scene | None, int]:
@@ -108,7 +108,7 @@ def _nearest(archive: Archive, placed: Placed) -> tuple[_Scene | None, int]:
         return None, -1
     middle = np.maximum(np.abs(x - (x0 + x1 - 1) / 2), np.abs(y - (y0 + y1 - 1) / 2))
     flying = host(archive.states.velocity[:, 1].long()) != 0
-    cost = entries.steps + 20 * middle + 60 * flying + 1000 * (middle > RADIUS - 1) + 10_000 * entries.ended
+    cost = entries.cost + 20 * middle + 60 * flying + 1e6 * (middle > RADIUS - 1) + 1e7 * entries.ended
     best = int(cost.argmin())
     moment = Moment(int(entries.segment[best]), int(entries.offset[best]))
     state = archive.states[best : best + 1]

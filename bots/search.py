@@ -66,8 +66,9 @@ class Search:
         self.curve: list[tuple[int, int]] = []
         self.replayed: list[Playthrough] = []
         self._parents = _batches(world, replay_first)
-        root = key_of(seed, _SEEDS, 0)
-        self.archive.add_spawn(model.spawn([world], [root]), root)
+        self.spawns = min(len(world.spawns), MAX_SPAWNS)
+        roots = [key_of(seed, _SEEDS, 0, spawn) for spawn in range(self.spawns)]
+        self.archive.add_spawns(model.spawn([world] * self.spawns, roots, range(self.spawns)), roots)
 
     @property
     def rate(self) -> float:
@@ -93,8 +94,7 @@ class Search:
             played, origin = self._persona_round()
         else:
             played, origin = self._archive_round()
-        # Entries are reached from the true start only; other spawn points give recordings.
-        self.archive.take_in(played, origin, enter=all(spawn == 0 for spawn in origin.spawns))
+        self.archive.take_in(played, origin)
         self.steps += int(played.alive.sum())
         self.rounds += 1
         self.curve.append((self.steps, len(self.archive)))
@@ -112,8 +112,11 @@ class Search:
         rows = self.budget.batch
         choice = np.arange(rows) % len(PERSONAS)
         seeds = [key_of(self.seed, _SEEDS, 1, row) for row in range(rows)]
-        state = self.model.spawn([self.world] * rows, seeds)
-        origin = _at_spawn(seeds, [0] * rows, [PERSONAS[i].name for i in choice])
+        # Every other set of personas plays from the true start, the rest from all spawn points in turn.
+        turn = np.arange(rows) // len(PERSONAS)
+        spawns = np.where(turn % 2 == 0, 0, (turn // 2 + 1) % self.spawns).tolist()
+        state = self.model.spawn([self.world] * rows, seeds, spawns)
+        origin = _at_spawn(seeds, spawns, [PERSONAS[i].name for i in choice])
         share = int(self.budget.search_steps * PERSONA_SHARE) // rows
         steps = min(self.budget.episode_steps, max(share, self.budget.round_steps))
         return self._play(state, PERSONAS, choice, steps), origin
@@ -178,14 +181,10 @@ class Search:
 
 
 def _batches(world: CompiledWorld, playthroughs: Sequence[Playthrough]) -> list[list[Playthrough]]:
-    """Parents' playthroughs by evidence batch; those from the true start apart from the others.
-
-    A spawn point that this world lacks becomes the true start.
-    """
+    """Parents' playthroughs by evidence batch. A spawn point that this world lacks becomes the true start."""
     spawns = min(len(world.spawns), MAX_SPAWNS)
     legal = [p if p.spawn < spawns else replace(p, spawn=0) for p in playthroughs if len(p.actions)]
-    groups = [[p for p in legal if p.spawn == 0], [p for p in legal if p.spawn != 0]]
-    return [group[i : i + EVIDENCE_BATCH] for group in groups for i in range(0, len(group), EVIDENCE_BATCH)]
+    return [legal[i : i + EVIDENCE_BATCH] for i in range(0, len(legal), EVIDENCE_BATCH)]
 
 
 def padded_actions(playthroughs: Sequence[Playthrough]) -> torch.Tensor:

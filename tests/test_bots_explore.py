@@ -83,9 +83,9 @@ def test_recordings_run_on_after_a_lever_and_until_a_voice_has_ended(found: Expl
     assert by_id[voice.playthrough].clips[voice.step] == voice.link - 1
 
 
-def test_every_search_recording_is_legal_play_from_the_start(found: Exploration) -> None:
+def test_every_search_recording_is_legal_play_from_a_spawn_point(found: Exploration) -> None:
     for playthrough, (events, clips, _) in zip(found.search, carried_out(found.search), strict=True):
-        assert playthrough.spawn == 0
+        assert 0 <= playthrough.spawn < len(bot_world().spawns)
         assert playthrough.arm == "search"
         assert np.array_equal(events, playthrough.events)
         assert np.array_equal(clips, playthrough.clips)
@@ -101,7 +101,7 @@ def test_a_path_replayed_from_the_spawn_reaches_the_archived_state_bit_for_bit()
     state, origin = archive.origin(deep, ["x"] * len(deep))
     paths = [archive.tree.path(moment) for moment in origin.moments]
     for row, (_, _, replayed) in enumerate(carried_out(paths)):
-        assert len(paths[row].actions) == archive.entries.steps[deep[row]] > 24, "over more than one return"
+        assert len(paths[row].actions) == archive.entries.steps[deep[row]] > 20, "over more than one return"
         assert same(replayed, state[row : row + 1])
 
 
