@@ -1,7 +1,8 @@
 """Layouts: where everything of a world goes, from a seed.
 
-:func:`generate` honours what a spec asks for and only returns maps on which every object and the goal can be
-reached unhurt, tried with the physics of the world. :func:`random_layout` is the cheap form without that check.
+:func:`generate` honours what a spec asks for and only returns maps on which every object and the goal can
+be reached unhurt, tried with the physics of the world. :func:`random_layout` is the cheap form without
+that check.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class Wanted:
 class Plan:
     """What a layout is made from."""
 
-    mechanics: Mechanics = Mechanics()
+    mechanics: Mechanics = field(default_factory=Mechanics)
     objects: tuple[Wanted, ...] = ()
     hazards: float = 0.3
     """0 none .. 1 as many as stay fair."""
@@ -193,8 +194,7 @@ def _candidates(
     mask = board.fits(wanted.where) & (board.steps_at > 0) & (board.orders > low) & (board.orders < high)
     chosen = np.flatnonzero(mask)
     board.rng.shuffle(chosen)
-    for x, y in board.cells[chosen].tolist():
-        yield x, y
+    yield from ((x, y) for x, y in board.cells[chosen].tolist())
 
 
 def _place_sign(board: _Board, wanted: Wanted) -> None:

@@ -18,7 +18,8 @@ HEIGHT, WIDTH = MAP_HEIGHT * TILE, MAP_WIDTH * TILE
 BOARD = (96, 48)
 """Pixels of a sign, width and height."""
 _FRAME = 3
-_FONT_SIZES = (34, 30, 26, 24, 22, 20, 18, 16, 14, 12)
+_INK = (26, 18, 22)
+_FONT_SIZES = (34, 30, 26, 24, 22, 20, 18, 16, 14, 12, 11, 10, 9, 8)
 _CAPS = {
     "forest": 5,
     "garden": 5,
@@ -93,15 +94,15 @@ def _ground(solid: Bools, look: Look, rng: np.random.Generator) -> Floats:
     """Texture of solid cells everywhere, lighter near a surface, dark inside."""
     palette = look.palette
     depth = _depth(solid)
-    inside = np.clip((depth - 3) / 26, 0, 1)[..., None]
-    colour = palette.ground + (palette.deep - palette.ground) * inside**0.8
+    inside = np.clip((depth - 3) / 26, 0, 1).astype(np.float32)[..., None]
+    colour = np.asarray(palette.ground + (palette.deep - palette.ground) * inside**0.8, dtype=np.float32)
     grain = noise(rng, 6, HEIGHT, WIDTH) * 0.6 + noise(rng, 2, HEIGHT, WIDTH) * 0.4
-    colour = colour * (1 + 0.22 * _posterise(grain))[..., None]
+    colour *= (1 + 0.22 * _posterise(grain))[..., None]
     pattern = _BLOCKS.get(look.theme)
     if pattern is not None:
-        colour = colour * _masonry(pattern, rng)[..., None]
+        colour *= _masonry(pattern, rng)[..., None]
     elif look.theme == "ice":
-        colour = colour + 34 * _streaks(rng)[..., None] * (1 - inside)
+        colour += 34 * _streaks(rng)[..., None] * (1 - inside)
     else:
         colour = _stones(colour, rng, inside)
     rim = np.clip(1 - (depth - 1) / 1.2, 0, 1)[..., None]
@@ -116,7 +117,7 @@ def _depth(solid: Bools) -> Floats:
 
 
 def _posterise(values: Floats, steps: int = 4) -> Floats:
-    return np.round(values * steps) / steps
+    return np.asarray(np.round(values * steps) / steps, dtype=np.float32)
 
 
 def _masonry(pattern: str, rng: np.random.Generator) -> Floats:
@@ -181,7 +182,7 @@ def _caps(canvas: Floats, solid: Bools, look: Look, rng: np.random.Generator) ->
 
 def _outline(canvas: Floats, solid: Bools, palette: Palette) -> None:
     wall = _pixels(solid)
-    dark = mix(palette.deep, np.zeros(3), 0.45)
+    dark = mix(palette.deep, np.zeros(3, dtype=np.float32), 0.45)
     below = wall & ~np.roll(wall, -1, axis=0)
     sides = wall & (~np.roll(wall, 1, axis=1) | ~np.roll(wall, -1, axis=1))
     below[-1], sides[:, [0, -1]] = False, False
@@ -467,38 +468,50 @@ def _fit(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _write(draw: ImageDraw.ImageDraw, text: str, inner: tuple[int, int, int, int]) -> None:
-    """The text as large as it fits, in as many lines as it takes."""
+    """The text as large as it fits, in as many lines as it takes; words are broken only where they must."""
     width, height = inner[2] - inner[0] - 4, inner[3] - inner[1] - 2
-    for size in _FONT_SIZES:
-        font = ImageFont.load_default(size)
-        lines = _wrap(draw, text, font, width)
-        if lines is None and size > _FONT_SIZES[-1]:
-            continue
-        block = "\n".join(lines or [text])
-        box = draw.multiline_textbbox((0, 0), block, font=font, spacing=1, align="center")
-        if (box[3] - box[1] <= height and box[2] - box[0] <= width) or size == _FONT_SIZES[-1]:
-            x = (inner[0] + inner[2] - box[2] - box[0]) / 2
-            y = (inner[1] + inner[3] - box[3] - box[1]) / 2
-            draw.multiline_text(
-                (round(x), round(y)), block, (26, 18, 22), font=font, spacing=1, align="center"
-            )
-            return
+    for words in (text.split(), list(text.replace(" ", "\u00a0"))):
+        for size in _FONT_SIZES:
+            font = ImageFont.load_default(size)
+            lines = _wrap(draw, words, font, width)
+            if lines is None:
+                continue
+            box = draw.multiline_textbbox((0, 0), lines, font=font, spacing=1, align="center")
+            if box[3] - box[1] <= height and box[2] - box[0] <= width:
+                x = (inner[0] + inner[2] - box[2] - box[0]) / 2
+                y = (inner[1] + inner[3] - box[3] - box[1]) / 2
+                where = (round(x), round(y))
+                draw.multiline_text(where, lines, _INK, font=font, spacing=1, align="center")
+                return
+    _squeeze(draw, text, inner)
+
+
+def _squeeze(draw: ImageDraw.ImageDraw, text: str, inner: tuple[int, int, int, int]) -> None:
+    """The text in four lines, narrowed until it fits: for sixty wide letters without a space."""
+    font, per_line = ImageFont.load_default(14), -(-len(text) // 4)
+    lines = "\n".join(text[i : i + per_line] for i in range(0, len(text), per_line))
+    box = draw.multiline_textbbox((0, 0), lines, font=font, spacing=1)
+    mask = Image.new("L", (round(box[2]) + 1, round(box[3]) + 1))
+    ImageDraw.Draw(mask).multiline_text((0, 0), lines, 255, font=font, spacing=1)
+    size = (inner[2] - inner[0] - 2, inner[3] - inner[1] - 2)
+    draw.bitmap((inner[0] + 1, inner[1] + 1), mask.resize(size, Image.Resampling.LANCZOS), _INK)
 
 
 def _wrap(
     draw: ImageDraw.ImageDraw,
-    text: str,
+    words: Sequence[str],
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
     width: float,
-) -> list[str] | None:
-    """Lines no wider than ``width``, or None where a single word is."""
+) -> str | None:
+    """Lines no wider than ``width``, or None where a single word is; single letters are joined closely."""
+    space = "" if all(len(word) == 1 for word in words) else " "
     lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
+    for word in words:
         if draw.textlength(word, font=font) > width:
             return None
+        longer = f"{lines[-1]}{space}{word}" if lines else word
         if lines and draw.textlength(longer, font=font) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
-    return lines
+    return "\n".join(lines)

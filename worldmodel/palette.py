@@ -43,7 +43,7 @@ _THEMES = {
     "city": "120d2b 643687 332a63 1c173c 414868 15172a 6ff0ff ff4fd8",
     "lava": "160404 8a2410 571a10 2c0c0a 54413f 190e10 a37a66 ff8a22",
     "garden": "74c4f2 ecf7d6 a3d38c 66ab58 8d6c47 483423 83d65c ff8fb6",
-    "desert": "63b0e8 ffe6ae ebbd7e d19c5e dcac64 865630 f8dc94 ff6a4a",
+    "desert": "63b0e8 ffe6ae f2cf98 e6b67a c48a48 76491f f8dc94 ff6a4a",
     "coast": "4fb0ec dcf4ff 84c0dc 569e8a 9c8b70 4a4540 90d46a ffd84a",
     "swamp": "263829 87944f 556840 34452c 554f32 232118 86a83c ccf24a",
     "warehouse": "2a201c 574236 6a4e3e 45332a 845f4a 2e211b bd9269 ffd070",
@@ -94,7 +94,8 @@ def _bend(own: Colour, colours: NDArray[np.float64], shares: NDArray[np.float64]
     distance = np.abs(others - lightness) + 0.35 * np.linalg.norm(tints - tint, axis=1) - 40 * shares
     nearest = int(distance.argmin())
     wanted = 0.6 * lightness + 0.4 * others[nearest]
-    return np.clip(colours[nearest] + wanted - others[nearest], 0, 255).astype(np.float32)
+    bent = np.clip(colours[nearest] + wanted - others[nearest], 0, 255)
+    return np.asarray(bent, dtype=np.float32)
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:

@@ -27,22 +27,30 @@ _LEVELS = {
 }
 _LEVEL = {word: level for level, words in _LEVELS.items() for word in words.split()}
 _FILLER = frozenset(
-    "a an the and or of on in at with by for to from into over under through is are be it its this that there where "
-    "which who you your i we they them their his her as but then than up down out off while about around near like "
-    "all each every one two three world game level place player some just very really so too can will must have has "
+    "a an the and or of on in at with by for to from into over under through is are be it its this "
+    "that there where "
+    "which who you your i we they them their his her as but then than up down out off while about "
+    "around near like "
+    "all each every one two three world game level place player some just very really so too can "
+    "will must have has "
     "seen view only many lots any".split()
 )
 
 _AMOUNTS = {
     "gravity": "gravity weight weighty",
-    "hazards": "hazard hazards spike spikes trap traps danger dangers dangerous thorn thorns pit pits deadly acid "
+    "hazards": "hazard hazards spike spikes trap traps danger dangers dangerous thorn thorns pit "
+    "pits deadly acid "
     "pitfalls lava magma fire flames",
-    "collectibles": "coin coins gem gems treasure treasures gold collectible collectibles jewel jewels loot pearls",
+    "collectibles": "coin coins gem gems treasure treasures gold collectible collectibles jewel "
+    "jewels loot pearls",
     "enemies": "enemy enemies monster monsters foe foes creature creatures danger",
-    "walkers": "walker walkers beetle beetles slime slimes crab crabs snail snails goblin goblins patrol patrols "
+    "walkers": "walker walkers beetle beetles slime slimes crab crabs snail snails goblin goblins "
+    "patrol patrols "
     "patrolling zombie zombies guard guards hedgehog hedgehogs soldier soldiers",
-    "ghosts": "ghost ghosts spirit spirits phantom phantoms bat bats wisp wisps specter specters haunted floaters",
-    "chasers": "chaser chasers hunter hunters hunting wolf wolves chasing dragon dragons stalker stalkers predator "
+    "ghosts": "ghost ghosts spirit spirits phantom phantoms bat bats wisp wisps specter specters "
+    "haunted floaters",
+    "chasers": "chaser chasers hunter hunters hunting wolf wolves chasing dragon dragons stalker "
+    "stalkers predator "
     "predators wasps bees hounds",
     "darkness": "dark darkness dim gloomy unlit shadowy night midnight black pitch",
     "friction": "grip friction traction grippy sticky",
@@ -54,13 +62,17 @@ _SETTINGS: dict[str, tuple[str, float]] = {
     "floaty": ("gravity", 0.5), "weightless": ("gravity", 0.2), "heavy": ("gravity", 1.8),
     "jumpy": ("jump", 1.5), "bouncy": ("jump", 1.6), "springy": ("jump", 1.6), "leap": ("jump", 1.4),
     "slippery": ("friction", 0.1), "icy": ("friction", 0.15), "slick": ("friction", 0.15),
-    "bright": ("darkness", 0.0), "sunny": ("darkness", 0.0), "daylight": ("darkness", 0.0), "lit": ("darkness", 0.0),
-    "safe": ("hazards", 0.0), "harmless": ("hazards", 0.0), "peaceful": ("enemies", 0.0), "quiet": ("enemies", 0.0),
-    "calm": ("enemies", 0.0), "friendly": ("enemies", 0.0), "relaxing": ("enemies", 0.0), "empty": ("enemies", 0.0),
+    "bright": ("darkness", 0.0), "sunny": ("darkness", 0.0), "daylight": ("darkness", 0.0),
+    "lit": ("darkness", 0.0),
+    "safe": ("hazards", 0.0), "harmless": ("hazards", 0.0), "peaceful": ("enemies", 0.0),
+    "quiet": ("enemies", 0.0),
+    "calm": ("enemies", 0.0), "friendly": ("enemies", 0.0), "relaxing": ("enemies", 0.0),
+    "empty": ("enemies", 0.0),
     "huge": ("size", 1.35), "long": ("size", 1.25), "vast": ("size", 1.35), "endless": ("size", 1.35),
     "small": ("size", 0.75), "short": ("size", 0.7), "cosy": ("size", 0.75), "tiny": ("size", 0.65),
     "overhead": ("top", 1.0), "topdown": ("top", 1.0), "birdseye": ("top", 1.0), "maze": ("top", 1.0),
-    "labyrinth": ("top", 1.0), "sideways": ("top", 0.0), "platformer": ("top", 0.0), "platforms": ("top", 0.0),
+    "labyrinth": ("top", 1.0), "sideways": ("top", 0.0), "platformer": ("top", 0.0),
+    "platforms": ("top", 0.0),
     "stairs": ("top", 0.0), "run": ("speed", 1.2), "sprint": ("speed", 1.5), "jump": ("jump", 1.1),
 }  # fmt: skip
 """Words that set one number, on the spec's scale."""
@@ -76,7 +88,8 @@ _THEMES = {
     "ice": "ice icy frozen frost snow snowy winter glacier arctic polar cold blizzard",
     "moon": "moon lunar space asteroid planet alien mars crater cosmic stars orbit",
     "city": "city neon street streets skyscraper skyscrapers rooftop rooftops urban town cyberpunk downtown",
-    "warehouse": "warehouse brick bricks factory crates cellar basement storage industrial dungeon castle prison",
+    "warehouse": "warehouse brick bricks factory crates cellar basement storage industrial dungeon "
+    "castle prison",
     "garden": "garden gardens hedge hedges flower flowers park meadow lawn orchard yard",
     "desert": "desert sand sandy dune dunes pyramid oasis cactus canyon egypt",
     "coast": "coast coastal beach sea ocean shore island harbour harbor lighthouse cliff cliffs pier",

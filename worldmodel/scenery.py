@@ -1,4 +1,4 @@
-"""What lies behind the ground: skies, hills, trees, towns and caverns in layers, and floors seen from above."""
+"""What lies behind the ground: skies, hills, trees, towns and caverns; floors seen from above."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def noise(rng: np.random.Generator, scale: int, height: int, width: int) -> Floa
 
 def _line(rng: np.random.Generator, scale: int) -> Floats:
     """(WIDTH,) smooth noise of about -1..1."""
-    return noise(rng, scale, scale, WIDTH)[0]
+    line: Floats = noise(rng, scale, scale, WIDTH)[0]
+    return line
 
 
 def bands(solid: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -56,7 +57,7 @@ def _scene(height: int, look: Look, rng: np.random.Generator) -> Floats:
     palette = look.palette
     ramp = np.linspace(0, 1, height, dtype=np.float32) ** 0.8
     ramp = np.round((ramp[:, None] + 0.015 * noise(rng, 3, height, WIDTH)) * 12) / 12
-    scene = palette.sky + (palette.haze - palette.sky) * ramp[..., None]
+    scene = np.asarray(palette.sky + (palette.haze - palette.sky) * ramp[..., None], dtype=np.float32)
     _SCENES[look.theme](scene, look, rng)
     return scene
 
@@ -329,8 +330,9 @@ def _warehouse(scene: Floats, look: Look, rng: np.random.Generator) -> None:
         draw.line([(x, top + 20), (x + 34, top + 20)], tuple(int(c) for c in palette.near), 2)
         base = height - 8
         for i in range(int(rng.integers(1, 4))):
-            draw.rectangle([x + 52 + 6 * (i % 2), base - 20 * (i + 1), x + 76 + 6 * (i % 2), base - 20 * i - 1],
-                           tuple(int(c) for c in palette.near * 1.1), tuple(int(c) for c in palette.near * 0.6))  # fmt: skip
+            left, top = x + 52 + 6 * (i % 2), base - 20 * (i + 1)
+            fill, edge = (tuple(int(c) for c in palette.near * shade) for shade in (1.1, 0.6))
+            draw.rectangle([left, top, left + 24, top + 19], fill, edge)
     scene[:] = np.asarray(image, dtype=np.float32)
 
 
@@ -347,13 +349,13 @@ def floor(theme: str, palette: Palette, rng: np.random.Generator) -> Floats:
     height = MAP_HEIGHT * TILE
     grain = noise(rng, 18, height, WIDTH) * 0.5 + noise(rng, 3, height, WIDTH) * 0.4
     if theme in _PAVED:
-        return _paving(mix(palette.ground, palette.haze, 0.35), grain, rng)
+        return _paving(mix(palette.ground, palette.haze, 0.35) * 0.62, grain, rng)
     base = (
         mix(palette.near, palette.cap, 0.3)
         if theme not in ("desert", "ice")
         else mix(palette.cap, palette.far, 0.4)
     )
-    meadow = base * (1 + 0.14 * np.round(grain * 3) / 3)[..., None]
+    meadow = np.asarray(base * (1 + 0.14 * np.round(grain * 3) / 3)[..., None], dtype=np.float32)
     ys, xs = rng.integers(1, height - 1, 2600), rng.integers(1, WIDTH - 1, 2600)
     meadow[ys, xs] = meadow[ys - 1, xs] = mix(base, _WHITE, 0.22)
     blooms = slice(0, 260)
@@ -367,4 +369,4 @@ def _paving(base: Colour, grain: Floats, rng: np.random.Generator) -> Floats:
     tint = rng.uniform(0.92, 1.08, (len(grain) // TILE + 1, MAP_WIDTH + 1))[rows // TILE, columns // TILE]
     shade = tint * (1 + 0.08 * np.round(grain * 3) / 3)
     shade = np.where((rows % TILE == 0) | (columns % TILE == 0), shade * 0.78, shade)
-    return base * shade[..., None]
+    return np.asarray(base * shade[..., None], dtype=np.float32)

@@ -262,11 +262,11 @@ _CHASER = """
 """
 
 
-def _colours(palette: Palette) -> dict[str, NDArray[np.float64]]:
+def _colours(palette: Palette) -> dict[str, NDArray[np.float32]]:
     """What each letter stands for."""
 
-    def code(text: str) -> NDArray[np.float64]:
-        return np.array([int(text[i : i + 2], 16) for i in (0, 2, 4)], float)
+    def code(text: str) -> NDArray[np.float32]:
+        return np.array([int(text[i : i + 2], 16) for i in (0, 2, 4)], np.float32)
 
     white, black = code("ffffff"), code("15101c")
     accent = mix(palette.accent, white, 0.1)
@@ -278,7 +278,8 @@ def _colours(palette: Palette) -> dict[str, NDArray[np.float64]]:
         "p": code("4b2a9e"), "P": code("7a48e0"), "q": code("4fa0ff"), "Q": code("a6ecff"),
         "R": code("ff7d6b"), "r": code("d63a3a"), "x": code("8c1f30"),
         "h": code("6b3f22"), "f": code("f6c9a0"), "c": mix(code("3f7fd0"), accent, 0.3), "C": code("7fb6f0"),
-        "b": code("3a4a7a"), "G": code("34c46a"), "z": code("1e8048"), "u": code("d4def0"), "g": code("9fb4d8"), "e": code("ffb0b8"),
+        "b": code("3a4a7a"), "G": code("34c46a"), "z": code("1e8048"), "u": code("d4def0"),
+        "g": code("9fb4d8"), "e": code("ffb0b8"),
         "a": mix(code("ff8a2a"), accent, 0.25), "A": code("ffc070"),
         "m": code("5f9f3a"), "M": code("a6dc6a"), "n": code("35661f"),
     }  # fmt: skip

@@ -80,7 +80,7 @@ def _move(arcs: _Arcs, solid: Bools) -> Bools:
 def _edges(
     tiles: NDArray[np.uint8], mechanics: Mechanics, solid: Bools
 ) -> tuple[Ints, Ints, NDArray[np.float64]]:
-    """Standing tile from, standing tile to (flat indices) and steps, from middle to middle, of every landing."""
+    """Every landing: tile from, tile to (flat indices) and steps from middle to middle."""
     danger = tiles == Tile.HAZARD
     standing = ~solid & ~danger
     standing[:-1] &= solid[1:]

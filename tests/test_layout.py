@@ -1,0 +1,265 @@
+"""Maps: what was asked for is where it shall be, and everything can be reached."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from worldmodel.compiled import CompiledWorld, Mechanics
+from worldmodel.constants import (
+    ENEMY_SLOTS,
+    MAP_HEIGHT,
+    MAP_WIDTH,
+    MAX_LINKS,
+    TILE,
+    TILE_CLASSES,
+    Action,
+    Enemy,
+    Event,
+    LeverEffect,
+    Tile,
+)
+from worldmodel.layout import Layout, LayoutError, Plan, Wanted, generate, random_layout
+from worldmodel.simulator import Simulator
+from worldmodel.travel import jump_height, jump_rows, steps_from
+
+MECHANICS = {
+    "normal": Mechanics(jump=17),
+    "moon": Mechanics(gravity=1, jump=14, speed=5),
+    "heavy": Mechanics(gravity=3, jump=18),
+    "ice": Mechanics(jump=18, accel=1, speed=8),
+    "slow": Mechanics(jump=17, speed=3),
+    "top": Mechanics(top_view=True),
+}
+MIXED = (
+    Wanted(0, "sign", "near"),
+    Wanted(1, "sign", "mid"),
+    Wanted(2, "sign", "door"),
+    Wanted(3, "door", "mid"),
+    Wanted(4, "character", "far", clip=0),
+    Wanted(5, "character", "spawn", clip=1),
+    Wanted(6, "lever", "near", LeverEffect.FLASH),
+    Wanted(7, "portal", "mid"),
+)
+
+
+def made(
+    mechanics: str = "normal", objects: tuple[Wanted, ...] = MIXED, seed: int = 0, **more: object
+) -> Layout:
+    return generate(Plan(MECHANICS[mechanics], objects, enemies=(Enemy.WALKER,) * 3, **more), seed)
+
+
+def start(layout: Layout) -> tuple[int, int]:
+    x, y = layout.spawns[0].tolist()
+    return x, y
+
+
+def all_open(layout: Layout) -> np.ndarray:
+    return np.where(layout.tiles == Tile.DOOR, np.uint8(Tile.DOOR_OPEN), layout.tiles)
+
+
+def seen_from(steps: np.ndarray, box: tuple[int, int, int, int], margin: int = 0) -> int:
+    x0, y0, x1, y1 = box
+    around = steps[y0 - margin : y1 + margin, x0 - margin : x1 + margin]
+    return int(around[around >= 0].min()) if (around >= 0).any() else -1
+
+
+@pytest.mark.parametrize("mechanics", MECHANICS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_everything_can_be_reached_where_it_was_asked_for(mechanics, seed):
+    layout = made(mechanics, seed=seed)
+    m = MECHANICS[mechanics]
+    steps = steps_from(all_open(layout), m, start(layout))
+    closed = steps_from(layout.tiles, m, start(layout))
+    placed = {p.index: p for p in layout.placed}
+    assert sorted(placed) == [wanted.index for wanted in MIXED]
+    thirds = {"near": (0, 1 / 3), "mid": (1 / 3, 2 / 3), "far": (2 / 3, 1)}
+    for wanted in MIXED:
+        reached = seen_from(steps, placed[wanted.index].box, margin=int(wanted.kind == "door"))
+        assert reached >= 0, wanted
+        if wanted.where in thirds:
+            low, high = thirds[wanted.where]
+            assert low - 0.06 <= reached / steps.max() <= high + 0.06, wanted
+        if wanted.where == "door":
+            assert seen_from(closed, placed[wanted.index].box) < 0
+        if wanted.where == "spawn":
+            assert reached * m.speed / 32 <= 15
+    gy, gx = np.argwhere(layout.tiles == Tile.GOAL)[0]
+    assert steps[gy, gx] > 0.7 * steps.max()
+    assert closed[gy, gx] < 0, "the door closes the way to the goal"
+    assert (closed[layout.tiles == Tile.KEY] >= 0).all(), "its key lies before it"
+
+
+def test_the_border_is_solid_and_signs_hang_in_free_air():
+    layout = made()
+    frame = np.ones_like(layout.tiles, dtype=bool)
+    frame[1:-1, 1:-1] = False
+    assert (layout.tiles[frame] == Tile.SOLID).all()
+    for placed in (p for p in layout.placed if p.kind == "sign"):
+        x0, y0, x1, y1 = placed.box
+        assert (x1 - x0, y1 - y0) == (6, 3)
+        assert (layout.tiles[y0:y1, x0:x1] == Tile.EMPTY).all()
+        assert (layout.tiles[y1, x0:x1] == Tile.SOLID).all(), "at walking height"
+
+
+def test_portals_come_in_pairs_that_lead_beside_each_other():
+    layout = made(objects=(Wanted(0, "portal", "mid"), Wanted(1, "portal", "far")))
+    cells = np.argwhere(layout.tiles == Tile.PORTAL)
+    assert len(cells) == 4
+    where = {int(layout.links[y, x]): (int(x), int(y)) for y, x in cells}
+    assert sorted(where) == [1, 2, 3, 4]
+    for link, partner in ((1, 2), (2, 1), (3, 4), (4, 3)):
+        x, y = layout.portals[link].tolist()
+        assert abs(x - where[partner][0]) == 1
+        assert y == where[partner][1]
+        assert layout.tiles[y, x] == Tile.EMPTY
+
+
+def test_a_lever_opens_its_own_door():
+    layout = made(objects=(Wanted(0, "lever", "near", LeverEffect.OPEN), Wanted(1, "door", "mid")))
+    y, x = np.argwhere(layout.tiles == Tile.LEVER)[0]
+    link = layout.links[y, x]
+    assert layout.effects[link] == LeverEffect.OPEN
+    assert set(layout.links[layout.tiles == Tile.DOOR].tolist()) == {int(link)}
+    assert not (layout.tiles == Tile.KEY).any()
+    assert steps_from(layout.tiles, MECHANICS["normal"], start(layout))[y, x] >= 0
+
+
+def test_a_place_behind_a_door_makes_a_door_and_its_key():
+    layout = made(objects=(Wanted(0, "sign", "door"),))
+    assert (layout.tiles == Tile.DOOR).sum() >= 2
+    assert (layout.tiles == Tile.KEY).sum() == 1
+
+
+def test_the_same_seed_gives_the_same_map_and_others_give_others():
+    maps = [made(seed=seed).tiles for seed in (0, 0, 1, 2, 3)]
+    assert np.array_equal(maps[0], maps[1])
+    assert len({tiles.tobytes() for tiles in maps}) == 4
+
+
+def test_spawns_are_free_and_spread():
+    layout = made()
+    steps = steps_from(all_open(layout), MECHANICS["normal"], start(layout))
+    assert 8 <= len(layout.spawns) <= 16
+    xs, ys = layout.spawns.T
+    assert (layout.tiles[ys, xs] == Tile.EMPTY).all()
+    assert (steps[ys, xs] >= 0).all()
+    assert steps[ys, xs].max() > 0.7 * steps.max()
+
+
+def test_enemies_keep_away_from_the_start():
+    layout = made()
+    assert Counter(layout.enemy_kinds.tolist()) == {Enemy.WALKER: 3, Enemy.NONE: ENEMY_SLOTS - 3}
+    gaps = np.abs(layout.enemy_spawns[:3] - layout.spawns[0]).max(axis=1)
+    assert (gaps > 8).all()
+
+
+def test_hazards_follow_the_share():
+    counts = [
+        sum((made(objects=(), seed=s, hazards=h).tiles == Tile.HAZARD).sum() for s in range(4))
+        for h in (0, 1)
+    ]
+    assert counts[0] == 0
+    assert counts[1] > 10
+
+
+def test_a_crowded_spec_names_the_object_that_finds_no_place():
+    too_many = tuple(Wanted(i, "sign", "spawn") for i in range(8))
+    with pytest.raises(LayoutError, match=r"objects\[\d\] \(sign\)") as caught:
+        made(objects=too_many)
+    assert caught.value.kind == "sign"
+
+
+@pytest.mark.parametrize("kind", ["sign", "character", "lever", "door", "portal"])
+def test_as_many_of_a_kind_as_a_spec_may_hold_fit(kind):
+    from worldmodel.limits import OBJECTS_OF_KIND
+
+    objects = tuple(Wanted(i, kind, "any", clip=i) for i in range(OBJECTS_OF_KIND[kind]))
+    layout = generate(Plan(MECHANICS["normal"], objects), 0)
+    assert len(layout.placed) == len(objects)
+
+
+@pytest.mark.parametrize("top_view", [False, True])
+def test_random_layouts_are_whole_and_varied(top_view):
+    rng = np.random.default_rng(5)
+    layouts = [random_layout(rng, top_view) for _ in range(12)]
+    assert len({layout.tiles.tobytes() for layout in layouts}) == 12
+    for layout in layouts:
+        assert layout.tiles.shape == layout.links.shape == (MAP_HEIGHT, MAP_WIDTH)
+        assert layout.effects.shape == (MAX_LINKS,)
+        assert layout.portals.shape == (MAX_LINKS, 2)
+        assert (layout.tiles == Tile.GOAL).sum() == 1
+        assert layout.links.max() < MAX_LINKS
+    assert {Tile.DOOR, Tile.KEY, Tile.PORTAL, Tile.LEVER, Tile.CHARACTER} <= set(
+        np.unique(np.stack([layout.tiles for layout in layouts])).tolist()
+    )
+
+
+def test_jump_heights_are_the_sum_of_the_speeds():
+    assert jump_height(Mechanics(gravity=2, jump=18)) == 90
+    assert jump_height(Mechanics(gravity=3, jump=18)) == 63
+    assert jump_rows(Mechanics(gravity=1, jump=14)) == 3
+
+
+def test_the_simulator_jumps_as_far_as_the_search_says():
+    # a floor, a step two tiles up, and a gap: the search and the simulator must agree on both
+    tiles = np.full((MAP_HEIGHT, MAP_WIDTH), Tile.SOLID, dtype=np.uint8)
+    tiles[4:11, 1:30] = Tile.EMPTY
+    tiles[9:11, 8:12] = Tile.SOLID
+    mechanics = Mechanics(gravity=2, jump=18)
+    steps = steps_from(tiles, mechanics, (2, 10))
+    assert steps[8, 9] > 0
+    assert steps[10, 20] > steps[8, 9]
+    low = Mechanics(gravity=3, jump=12)
+    assert steps_from(tiles, low, (2, 10))[8, 9] < 0
+    for m, gets_up in ((mechanics, True), (low, False)):
+        simulator = Simulator()
+        state = simulator.spawn([_world(tiles, m)], [0])
+        highest = 10**9
+        for _ in range(40):
+            state, _ = simulator.step(state, torch.tensor([int(Action.UP_RIGHT)]), render=False)
+            if int(state.position[0, 0]) >= 8 * 32:
+                highest = min(highest, int(state.position[0, 1]))
+        assert (highest <= 8 * 32 + 18) == gets_up
+
+
+def test_a_key_from_the_map_opens_its_door_in_the_simulator():
+    layout = made(objects=(Wanted(0, "door", "mid"),))
+    (y, x), doors = np.argwhere(layout.tiles == Tile.KEY)[0], np.argwhere(layout.tiles == Tile.DOOR)
+    world = _world(layout.tiles, MECHANICS["normal"], layout)
+    simulator = Simulator()
+    state = simulator.spawn([world], [0])
+    state.position[0] = torch.tensor([x * 32 + 16, y * 32 + 18])
+    state, seen = simulator.step(state, torch.tensor([int(Action.NOOP)]), render=False)
+    assert bool(seen.events[0, Event.KEY])
+    row, column = doors[-1]
+    side = -1 if layout.tiles[row, column - 1] == Tile.EMPTY else 1
+    state.position[0] = torch.tensor([(column + side) * 32 + 16, row * 32 + 18])
+    towards = Action.RIGHT if side < 0 else Action.LEFT
+    for _ in range(6):
+        state, seen = simulator.step(state, torch.tensor([int(towards)]), render=False)
+        if bool(seen.events[0, Event.DOOR]):
+            break
+    assert bool(seen.events[0, Event.DOOR])
+    assert not (state.canvas[0] == Tile.DOOR).any(), "the whole door opens"
+
+
+def _world(tiles: np.ndarray, mechanics: Mechanics, layout: Layout | None = None) -> CompiledWorld:
+    return CompiledWorld(
+        key=f"{hash(tiles.tobytes())}:{mechanics}",
+        title="t",
+        mechanics=mechanics,
+        tiles=tiles,
+        links=layout.links if layout else np.zeros_like(tiles),
+        effects=np.zeros(MAX_LINKS, np.uint8),
+        portals=np.zeros((MAX_LINKS, 2), np.int16),
+        spawns=layout.spawns if layout else np.array([[2, 10]], np.int16),
+        enemy_kinds=np.zeros(ENEMY_SLOTS, np.uint8),
+        enemy_spawns=np.zeros((ENEMY_SLOTS, 2), np.int16),
+        picture=np.zeros((MAP_HEIGHT * TILE, MAP_WIDTH * TILE, 3), np.uint8),
+        atlas=np.zeros((TILE_CLASSES, TILE, TILE, 4), np.uint8),
+        sprites=np.zeros((4, TILE, TILE, 4), np.uint8),
+    )
