@@ -63,7 +63,7 @@ def test_a_text_is_dark_on_light_with_high_letters():
 )
 def test_long_texts_are_wrapped_inside_the_frame(text):
     board = paint_board(Board(BOX, text=text), theme_palette("cave"))
-    ink = board.mean(axis=2) < 60
+    ink = board.mean(axis=2) < 170
     frame = np.ones_like(ink)
     frame[3:-3, 3:-3] = False
     assert ink[~frame].sum() > 100
@@ -85,6 +85,11 @@ def test_a_picture_keeps_its_shape(shape):
 def test_a_picture_with_holes_shows_the_board_through_them():
     board = paint_board(Board(BOX, image=np.zeros((48, 96, 4), dtype=np.uint8)), theme_palette("cave"))
     assert (board > 200).all()
+
+
+def test_accents_do_not_become_boxes():
+    plain, accented = (paint_board(Board(BOX, text=t), theme_palette("cave")) for t in ("cafe", "café"))
+    assert np.array_equal(plain, accented)
 
 
 def test_signs_are_painted_where_they_were_placed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -452,8 +453,13 @@ def paint_board(board: Board, palette: Palette) -> NDArray[np.uint8]:
     draw.rectangle([inner[0], inner[1], inner[2] - 1, inner[3] - 1], (246, 238, 214))
     if board.image is not None:
         return _fit(board.image)
-    _write(draw, board.text or "", inner)
+    _write(draw, _plain(board.text or ""), inner)
     return np.asarray(image)
+
+
+def _plain(text: str) -> str:
+    """Accents taken off: the built-in font has the letters of ASCII only. Other scripts stay, as boxes."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 
 def _fit(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
