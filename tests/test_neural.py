@@ -27,7 +27,7 @@ FIELD = """
 
 
 @pytest.fixture(scope="module")
-def model() -> WorldModel:
+def model() -> NeuralWorldModel:
     return load_model("neural")
 
 
@@ -73,7 +73,7 @@ def test_a_key_opens_a_door(model: WorldModel) -> None:
 
 
 def test_it_stays_with_the_simulator_in_worlds_it_never_saw(
-    model: WorldModel, worlds: list[CompiledWorld]
+    model: NeuralWorldModel, worlds: list[CompiledWorld]
 ) -> None:
     result = evaluate(model, worlds, episodes=2, seed=3, horizon=64)
     assert result.step_agreement > 0.99

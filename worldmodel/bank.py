@@ -127,11 +127,14 @@ def fresh_state(bank: WorldBank, slots: Tensor, seeds: Tensor, tiles: Tensor) ->
 
 
 class BankedModel:
-    """What the backends share: the bank, spawning, saving and restoring."""
+    """What the backends share: the bank, spawning, saving and restoring.
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
+    Two models over one ``bank`` can step each other's states.
+    """
+
+    def __init__(self, device: torch.device | str = "cpu", bank: WorldBank | None = None) -> None:
         self.device = torch.device(device)
-        self.bank = WorldBank(self.device)
+        self.bank = bank or WorldBank(self.device)
 
     def world(self, slot: int) -> CompiledWorld:
         return self.bank.worlds[slot]

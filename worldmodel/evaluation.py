@@ -13,6 +13,7 @@ from torch import Tensor
 from worldmodel.bank import standing
 from worldmodel.compiled import CompiledWorld
 from worldmodel.constants import ACTIONS, UNITS, Action, Event, Tile
+from worldmodel.neural import NeuralWorldModel
 from worldmodel.protocol import Observation, State, WorldModel
 from worldmodel.simulator import Simulator
 
@@ -90,7 +91,7 @@ def psnr(frames: Tensor, truth: Tensor) -> Tensor:
 
 @torch.no_grad()
 def evaluate(
-    model: WorldModel,
+    model: NeuralWorldModel,
     worlds: Sequence[CompiledWorld],
     *,
     episodes: int = 4,
@@ -98,7 +99,7 @@ def evaluate(
     horizon: int = 256,
 ) -> Evaluation:
     """Play ``episodes`` per world in both, compare, and fork actions along the way."""
-    simulator = Simulator(model.device)
+    simulator = Simulator(model.device, model.bank)
     generator = torch.Generator().manual_seed(seed)
     result = Evaluation(
         len(worlds), len(worlds) * episodes, events={e.name.lower(): EventScore() for e in Event}
@@ -201,11 +202,8 @@ class _Tally:
         index, tiles = _sights(worlds, generator)
         many = [worlds[i] for i in index]
         state = model.spawn(many, list(range(len(many))))
-        jitter = torch.randint(-UNITS, UNITS + 1, (len(many), 2), generator=generator)
-        places = standing(tiles) + jitter * torch.tensor([1, 0])
-        state = state.updated(
-            position=places.to(torch.int32).to(model.device), keys=torch.ones_like(state.keys)
-        )
+        places = standing(tiles).to(model.device)
+        state = state.updated(position=places, keys=torch.ones_like(state.keys))
         for _ in range(VISIT_STEPS):
             actions = torch.randint(0, ACTIONS, (len(many),), generator=generator)
             actions = torch.where(torch.rand(len(many), generator=generator) < 0.3, Action.INTERACT, actions)
@@ -222,13 +220,16 @@ class _Tally:
 
 
 def _sights(worlds: Sequence[CompiledWorld], generator: torch.Generator) -> tuple[list[int], Tensor]:
-    """Worlds and tiles (N, 2) of coins, keys, hazards, doors and all else that a player can set off."""
+    """Worlds and free tiles (N, 2) at or beside coins, keys, hazards, doors and all else to set off."""
     index, tiles = [], []
     for number, world in enumerate(worlds):
         rows, columns = (world.tiles >= Tile.HAZARD).nonzero()
         for place in torch.randperm(len(rows), generator=generator)[:VISITS].tolist():
-            index.append(number)
-            tiles.append((int(columns[place]), int(rows[place])))
+            side = int(torch.randint(-1, 2, (), generator=generator))
+            x, y = int(columns[place]) + side, int(rows[place])
+            if world.tiles[y, x] not in (Tile.SOLID, Tile.DOOR):
+                index.append(number)
+                tiles.append((x, y))
     return index, torch.tensor(tiles)
 
 

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
 
 import torch
 
 from worldmodel.protocol import WorldModel
 
+if TYPE_CHECKING:
+    from worldmodel.neural import NeuralWorldModel
+
 MODELS = ("neural", "simulator")
 WEIGHTS = "weights/neural.safetensors"
 
 
+@overload
+def load_model(
+    name: Literal["neural"] = "neural", device: torch.device | str = "cpu", weights: Path | None = None
+) -> NeuralWorldModel: ...
+@overload
+def load_model(name: str, device: torch.device | str = "cpu", weights: Path | None = None) -> WorldModel: ...
 def load_model(
     name: str = "neural", device: torch.device | str = "cpu", weights: Path | None = None
 ) -> WorldModel:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from worldmodel.bank import MECHANICS, PLAYER_HALF, BankedModel
+from worldmodel.bank import MECHANICS, PLAYER_HALF, BankedModel, WorldBank
 from worldmodel.constants import (
     ACTIONS,
     ENEMY_SLOTS,
@@ -70,8 +70,8 @@ class Intent:
 class Simulator(BankedModel):
     """A :class:`worldmodel.protocol.WorldModel` by rule."""
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        super().__init__(device)
+    def __init__(self, device: torch.device | str = "cpu", bank: WorldBank | None = None) -> None:
+        super().__init__(device, bank)
         digest = hashlib.sha256(f"simulator {VERSION}".encode()).hexdigest()
         self.card = ModelCard("simulator", VERSION, digest, FRAME, FPS, ACTIONS, SAMPLE_RATE)
 
