@@ -105,12 +105,16 @@ def test_textures_say_nothing(ocr: Ocr, seed: int) -> None:
     assert ocr([Picture(texture(seed, bricks=seed % 2 == 0))]) == [[]]
 
 
-def test_frames_without_writing_are_not_enlarged(ocr: Ocr, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[float] = []
-    original = Ocr._read
-    monkeypatch.setattr(Ocr, "_read", lambda self, p, f, at: read.append(f) or original(self, p, f, at))
+def test_only_writing_is_recognised_and_not_what_has_none(ocr: Ocr, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recognition, the costly half, runs only where detection found a line."""
+    ocr([Picture(scene(board(["STOP"], 20), (10, 10), 1))])
+    recognised: list[int] = []
+    original = ocr._reader.recognize_txt
+    monkeypatch.setattr(
+        ocr._reader, "recognize_txt", lambda cut: recognised.append(len(cut)) or original(cut)
+    )
     ocr([Picture(texture(1)), Picture(scene(board(["STOP"], 20), (10, 10), 1)), Picture(texture(2))])
-    assert read == [2.0]
+    assert recognised == [1]
 
 
 def test_reads_an_uploaded_picture_whole(ocr: Ocr) -> None:
