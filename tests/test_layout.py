@@ -155,6 +155,8 @@ def test_enemies_keep_away_from_the_start():
     assert Counter(layout.enemy_kinds.tolist()) == {Enemy.WALKER: 3, Enemy.NONE: ENEMY_SLOTS - 3}
     gaps = np.abs(layout.enemy_spawns[:3] - layout.spawns[0]).max(axis=1)
     assert (gaps > 8).all()
+    xs, ys = layout.enemy_spawns[:3].T
+    assert (layout.tiles[ys + 1, xs] == Tile.SOLID).all(), "walkers stand on the ground"
 
 
 def test_hazards_follow_the_share():

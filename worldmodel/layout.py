@@ -504,7 +504,10 @@ def _enemies(board: _Board) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     kinds, spawns = np.zeros(ENEMY_SLOTS, dtype=np.uint8), np.zeros((ENEMY_SLOTS, 2), dtype=np.int16)
     spawns[:] = board.terrain.start
     away = np.abs(board.cells - np.array(board.terrain.start)).max(axis=1) > 8
-    empty = board.tiles[board.cells[:, 1], board.cells[:, 0]] == Tile.EMPTY
+    xs, ys = board.cells[:, 0], board.cells[:, 1]
+    empty = board.tiles[ys, xs] == Tile.EMPTY
+    if not board.terrain.top_view:
+        empty &= board.tiles[ys + 1, xs] == Tile.SOLID  # a walker over a pit would hang in the air
     chosen = np.flatnonzero(away & empty & (board.steps_at > 0))
     for slot, (kind, (x, y)) in enumerate(
         zip(board.plan.enemies[:ENEMY_SLOTS], _apart(board, chosen), strict=False)

@@ -428,9 +428,8 @@ def _lamp(canvas: Floats, x: int, y: int, cord: int, palette: Palette, walls: Bo
     y0, x0 = y - 3 * TILE, x - TILE // 2 - 3 * TILE
     rows, columns = np.mgrid[y0 : y0 + 7 * TILE, x0 : x0 + 7 * TILE]
     inside = (rows >= 0) & (rows < HEIGHT) & (columns >= 0) & (columns < WIDTH)
-    light = np.exp(-((rows - y - cord - 4) ** 2 + (columns - x) ** 2) / (2 * 22.0**2)) * np.where(
-        walls, 0.25, 0.6
-    )
+    distance = np.hypot(rows - y - cord - 4, columns - x)
+    light = np.clip(1 - distance / 52, 0, 1) ** 2 * np.where(walls, 0.2, 0.62)
     spot = (rows[inside], columns[inside])
     canvas[spot] += (palette.accent * light[..., None])[inside] * 0.6
     canvas[y : y + cord, x] = palette.deep * 0.5
