@@ -90,7 +90,7 @@ class OpenNsfw(_Classifier):
         labels=("nsfw",),
         licence="BSD-2-Clause (weights), Apache-2.0",
         weights=("opennsfw",),
-        cost_ms=35.0,
+        cost_ms=20.0,
     )
     classes = (None, "nsfw")
 
@@ -122,7 +122,7 @@ class NsfwJs(_Classifier):
         labels=("drawing", "hentai", "neutral", "porn", "sexy"),
         licence="MIT",
         weights=("nsfwjs",),
-        cost_ms=15.0,
+        cost_ms=20.0,
     )
     classes = card.labels
 

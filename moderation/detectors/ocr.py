@@ -53,7 +53,9 @@ class Ocr(Detector[Picture]):
         labels=("text",),
         licence="Apache-2.0",
         weights=("ocr-detection", "ocr-recognition"),
-        cost_ms=65.0,
+        recall=0.92,
+        recall_source="40 of 40 painted signs of 14 to 20 pixels read whole: lower 95 % limit",
+        cost_ms=80.0,
     )
 
     def load(self) -> None:
