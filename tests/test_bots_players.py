@@ -125,8 +125,8 @@ def test_players_with_wishes_fulfil_them(name: str, events: set[Event], top_view
 
 
 def test_the_human_explores_more_than_random_keys_do() -> None:
-    human = tiles_seen(run(HUMAN, bot_world(), 250, rows=16))
-    random = tiles_seen(run(StickyRandom(), bot_world(), 250, rows=16))
+    human = tiles_seen(run(HUMAN, bot_world(), 200, rows=8))
+    random = tiles_seen(run(StickyRandom(), bot_world(), 200, rows=8))
 
     assert len(human) > 1.2 * len(random)
 
