@@ -103,7 +103,7 @@ def test_one_cause_is_told_once_for_all_rules_it_leaves_open() -> None:
     [
         ({"sample_episodes": 29}, "only 29 of the 30 independent playthroughs"),
         ({"search_steps": 9_999}, "only 9,999 of the 10,000 search steps"),
-        ({"discovery_rate": 20.5}, "still found 20.5 new cells"),
+        ({"discovery_rate": 30.5}, "still found 30.5 new cells"),
         ({"discovery_rate": float("nan")}, "too short to measure"),
         ({"discovery_rate": float("inf")}, "too short to measure"),
     ],
