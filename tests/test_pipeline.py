@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from moderation.detectors.flash import Flash
 from moderation.detectors.text import TextRules
 from moderation.jobs import Handler, Terms, Work, Worker
 from moderation.states import WorldState
-from moderation.store import Store, open_store
+from moderation.store import Evidence, Store, open_store
 from policies.types import Verdict
 from worldmodel.package import WorldPackage, load_package
 
@@ -146,6 +147,14 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
+@pytest.fixture
+def copy(reviewed: Store, tmp_path: Path) -> Store:
+    """The reviewed store again, to change."""
+    with reviewed.writing():  # nobody writes meanwhile
+        shutil.copytree(reviewed.home, tmp_path / "store")
+    return open_store(tmp_path / "store")
+
+
 def test_a_review_goes_through_every_state_and_logs_why(reviewed: Store) -> None:
     (version,) = reviewed.versions()
     history = reviewed.history(version.id)
@@ -224,10 +233,9 @@ def test_a_stored_playthrough_replays_bit_for_bit_and_a_changed_one_does_not(rev
     assert (other.identical, other.what) == (False, "frames differ")
 
 
-def test_another_seed_explores_again_and_another_policy_only_decides_again(tmp_path: Path) -> None:
-    store = open_store(tmp_path / "store")
-    version = submit(store, package(tmp_path / "meadow"))
-    work(store)
+def test_another_seed_explores_again_and_another_policy_only_decides_again(copy: Store) -> None:
+    store = copy
+    version = store.versions()[0].id
 
     pipeline.ask(store, version, request(), "another policy")
     assert [job.kind for job in store.jobs() if job.state == "ready"] == ["decide"]
@@ -268,10 +276,9 @@ def test_a_detector_that_fails_never_lets_a_world_through(tmp_path: Path) -> Non
     )
 
 
-def test_a_world_that_another_seed_condemned_is_not_published_by_a_lucky_one(tmp_path: Path) -> None:
-    store = open_store(tmp_path / "store")
-    version = submit(store, package(tmp_path / "w"))
-    work(store)
+def test_a_world_that_another_seed_condemned_is_not_published_by_a_lucky_one(copy: Store) -> None:
+    store = copy
+    version = store.versions()[0].id
     clear = replace(store.decisions(version)[0].decision, verdict=Verdict.CLEARED, policy_hash="p")
     worse = replace(clear, verdict=Verdict.REJECTED, reasons=("a slur",))
     row = store.exploration(store.version(version).exploration or "")
@@ -285,15 +292,12 @@ def test_a_world_that_another_seed_condemned_is_not_published_by_a_lucky_one(tmp
     assert "a slur" in store.history(version)[-1].reason
 
 
-def test_a_remix_is_first_played_as_its_parent_was_where_that_was_bad(tmp_path: Path) -> None:
-    store = open_store(tmp_path / "store")
-    parent = submit(store, package(tmp_path / "parent"))
-    work(store)
+def test_a_remix_is_first_played_as_its_parent_was_where_that_was_bad(copy: Store, tmp_path: Path) -> None:
+    store = copy
+    parent = store.versions()[0].id
     exploration = store.version(parent).exploration
     assert exploration is not None
     bad = store.playthroughs(exploration)[0].playthrough
-    from moderation.store import Evidence
-
     shown = Evidence("slurs", "f", bad.id, 0, 1, None, (), "a slur", reproduced=True)
     decided = store.decisions(parent)[0].decision
     coverage = store.exploration(exploration).coverage
