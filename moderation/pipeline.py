@@ -64,8 +64,13 @@ class Request:
     """Fields of ``bots.explore.Budget``."""
 
     def exploration(self, version: str) -> str:
-        """Name of the exploration: the same request for the same content is the same exploration."""
-        told = json.dumps([EXPLORER, version, asdict(self)], sort_keys=True)
+        """Name of the exploration: the same request for the same content is the same exploration.
+
+        A world that another version of the compiler made plays otherwise, so that counts as another one.
+        """
+        from worldmodel.compiler import COMPILER_VERSION
+
+        told = json.dumps([EXPLORER, COMPILER_VERSION, version, asdict(self)], sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

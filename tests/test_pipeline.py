@@ -249,6 +249,17 @@ def test_another_seed_explores_again_and_another_policy_only_decides_again(copy:
     assert len(store.decisions(version)) == 2
 
 
+def test_a_world_that_a_newer_compiler_makes_otherwise_is_explored_again(
+    copy: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = copy.versions()[0].id
+    monkeypatch.setattr("worldmodel.compiler.COMPILER_VERSION", "next")
+
+    pipeline.ask(copy, version, request(), pipeline.policy_bundle().sha256)
+
+    assert [job.kind for job in copy.jobs() if job.state == "ready"] == ["explore"]
+
+
 def test_a_slur_in_the_title_is_found_at_intake_and_the_world_is_not_published(tmp_path: Path) -> None:
     store = open_store(tmp_path / "store")
     version = submit(store, package(tmp_path / "w", sign="wetbacks keep out"))
