@@ -309,10 +309,18 @@ class Store:
             return [_playthrough(row) for row in connection.execute(query.order_by(t.playthroughs.c.ordinal))]
 
     def find_playthrough(self, playthrough: str) -> StoredPlaythrough:
-        """By id or the first characters of it. Raises NotFound, also where several ids begin so."""
-        query = select(t.playthroughs).where(t.playthroughs.c.id.startswith(playthrough, autoescape=True))
+        """By id or the first characters of it, as recorded last.
+
+        Raises NotFound, also where several ids begin so.
+        """
+        query = (
+            select(t.playthroughs)
+            .join(t.explorations, t.explorations.c.id == t.playthroughs.c.exploration)
+            .where(t.playthroughs.c.id.startswith(playthrough, autoescape=True))
+            .order_by(t.explorations.c.created.desc(), t.playthroughs.c.ordinal)
+        )
         with self.reading() as connection:
-            rows = connection.execute(query.order_by(t.playthroughs.c.id)).all()
+            rows = connection.execute(query).all()
         if len({row.id for row in rows}) != 1:
             what = "no playthrough has" if not rows else "several playthroughs have"
             raise NotFound(f"{what} an id that begins with {playthrough!r}")
