@@ -178,7 +178,7 @@ def handlers(store: Store) -> Mapping[str, Handler]:
     """What a worker process does with each kind of job."""
     import torch
 
-    torch.set_num_threads(1)  # two threads on shared cores were five times slower than one
+    torch.set_num_threads(1)  # detectors too: two threads on shared cores were five times slower than one
     return Stages(store, scan.load_detectors()).handlers
 
 
@@ -300,9 +300,12 @@ def policy_bundle() -> Any:
 
 @lru_cache(maxsize=2)
 def world_model(name: str) -> WorldModel:
-    """The world model that bots play in."""
+    """The world model that bots play in, on one thread: another number of threads draws other last bits."""
+    import torch
+
     from worldmodel.models import load_model
 
+    torch.set_num_threads(1)
     return load_model(name)
 
 
