@@ -22,6 +22,7 @@ from bots.recording import EVIDENCE_BATCH, Playthrough, Recording, Replay
 from bots.rollout import column, prepend, replay
 from bots.search import padded_actions
 from worldmodel.compiled import CompiledWorld
+from worldmodel.crops import views
 from worldmodel.protocol import State, WorldModel
 from worldmodel.sound import mix
 
@@ -148,6 +149,7 @@ def _record(model: WorldModel, world: CompiledWorld, course: _Course) -> Recordi
         frames=frames,
         sound=sound,
         frame_marks=np.array([zlib.crc32(frame.tobytes()) for frame in frames], np.uint32),
+        views=views(course.states).cpu().numpy(),
         first_difference=int(different.argmax()) if different.any() else None,
     )
 

@@ -63,6 +63,8 @@ class Recording:
     """(T * SAMPLES_PER_STEP,) mono."""
     frame_marks: NDArray[np.uint32]
     """(T+1,) CRC-32 of each frame, to say where a later replay differs."""
+    views: NDArray[np.int64]
+    """(T+1,) names of what there is to see (:func:`worldmodel.crops.views`)."""
     first_difference: int | None = None
     """First step whose events or clip are not what exploration had reported; None if all are."""
 

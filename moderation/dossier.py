@@ -174,7 +174,8 @@ def _map(store: Store, explored: ExplorationRow, evidence: Sequence[Evidence]) -
         if one.playthrough is not None and one.route
     )
     marks = tuple(Mark(x, y, text) for x, y, text in atlas["marks"])
-    return WorldMap(picture=picture, visits=np.asarray(visits), routes=routes, marks=marks)
+    ground = np.array(atlas["open"], bool)
+    return WorldMap(picture=picture, visits=np.asarray(visits), routes=routes, marks=marks, open=ground)
 
 
 def _atlas(store: Store, exploration: str) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:

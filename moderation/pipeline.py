@@ -29,6 +29,7 @@ from moderation.packages import pack, unpack
 from moderation.states import WorldState
 from moderation.store import ExplorationRow, Store, StoredPlaythrough, Transaction, Version
 from policies.types import Context, Coverage, Decision, Verdict
+from worldmodel.constants import Tile
 
 if TYPE_CHECKING:
     from bots.exploration import Budget, Exploration
@@ -395,7 +396,9 @@ class Scan:
 
     def _keep(self, one: StoredPlaythrough, recording: Recording, scanner: scan.PlayScanner) -> None:
         play = recording.playthrough
-        looked = scanner.look(play.id, one.ordinal, recording.frames, recording.sound, play.clips)
+        looked = scanner.look(
+            play.id, one.ordinal, recording.frames, recording.sound, play.clips, recording.views
+        )
         pixels = [new.pixels for new in looked.new_frames]
         blob = self.store.blobs.put(_packed(pixels)) if pixels else None
         with self.work.commit() as tx:
@@ -466,7 +469,17 @@ class Scan:
 def _atlas(world: CompiledWorld) -> dict[str, Any]:
     """What the report's map says, besides the picture."""
     marks = [((one.box[0] + one.box[2]) / 2, (one.box[1] + one.box[3]) / 2, one.kind) for one in world.placed]
-    return {"notes": world.notes, "marks": marks}
+    return {"notes": world.notes, "marks": marks, "open": _open_tiles(world).astype(int).tolist()}
+
+
+def _open_tiles(world: CompiledWorld) -> NDArray[np.bool_]:
+    """(MAP_HEIGHT, MAP_WIDTH) tiles without a wall that are connected to the start, doors being open."""
+    from scipy import ndimage
+
+    areas, _ = ndimage.label(world.tiles != Tile.SOLID)
+    x, y = world.spawns[0]
+    connected: NDArray[np.bool_] = areas == areas[y, x]
+    return connected
 
 
 def _counted(plays: Sequence[scan.Shown], seen: Mapping[int, object], stands_for: Mapping[int, int]) -> str:

@@ -93,8 +93,8 @@ class WorldMap:
     """(rows, columns) of steps that all players spent in each tile."""
     routes: tuple[Route, ...] = ()
     marks: tuple[Mark, ...] = ()
-    reachable: NDArray[np.bool_] | None = None
-    """(rows, columns): tiles that a player can stand in, where known."""
+    open: NDArray[np.bool_] | None = None
+    """(rows, columns): tiles without a wall that are connected to the start, doors being open; where known."""
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ class DrawnMap:
     """(SVG path, playthrough)."""
     marks: tuple[tuple[float, float, str], ...]
     seen: float
-    """Share of the reachable tiles (of all shown tiles where reach is not known) that were visited."""
-    of_reachable: bool
+    """Share of the open tiles (of all shown tiles where they are not known) that were visited."""
+    of_open: bool
 
 
 def draw_map(world: WorldMap) -> DrawnMap:
@@ -41,22 +41,22 @@ def draw_map(world: WorldMap) -> DrawnMap:
     y0, x0, y1, x1 = _crop(world)
     lit = _lit(world, tile)[y0 * tile : y1 * tile, x0 * tile : x1 * tile]
     visited = world.visits > 0
-    ground = world.reachable if world.reachable is not None else np.ones((rows, columns), bool)
+    ground = world.open if world.open is not None else np.ones((rows, columns), bool)
     return DrawnMap(
         picture=Image.fromarray(lit),
         routes=tuple((_route(r, x0, y0, tile), r.playthrough) for r in world.routes if len(r.points)),
         marks=tuple(_mark(m, x0, y0, tile) for m in world.marks),
         seen=float((visited & ground).sum() / max(1, ground.sum())),
-        of_reachable=world.reachable is not None,
+        of_open=world.open is not None,
     )
 
 
 def _crop(world: WorldMap) -> tuple[int, int, int, int]:
-    """Rows and columns to show: all that can be reached, or everything where that is not known."""
+    """Rows and columns to show: all that is open, or everything where that is not known."""
     rows, columns = world.visits.shape
-    if world.reachable is None:
+    if world.open is None:
         return 0, 0, rows, columns
-    shown = world.reachable | (world.visits > 0)
+    shown = world.open | (world.visits > 0)
     ys, xs = np.nonzero(shown)
     if not len(ys):
         return 0, 0, rows, columns

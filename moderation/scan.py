@@ -14,7 +14,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +26,7 @@ from moderation.detectors.base import Detection, Detector, DetectorCard, Motion,
 from moderation.listening import Heard, Situation
 from moderation.store import DistinctFrame
 from policies.types import DetectorRun, Finding, Source
-from worldmodel.constants import FPS, SAMPLE_RATE, SAMPLES_PER_STEP
+from worldmodel.constants import FPS, FRAME, SAMPLE_RATE, SAMPLES_PER_STEP
 
 if TYPE_CHECKING:
     from worldmodel.compiled import CompiledWorld
@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 
 KEEP = 0.05
 """Scores below this are noise and are not stored."""
-LOOKS = 160
-"""Distinct frames of one exploration that the picture detectors see, spread over all that there is to see.
-
-In the world ``examples/back-room``, 13 of 160 showed the sign behind the door, of 2,129 distinct frames.
-"""
+LOOKS = 400
+"""Views of one exploration that the picture detectors see, spread over all that there is to see."""
 STAND_IN = 96
 """Bits of 480: a distinct frame over the budget counts as the most similar one within this distance."""
+CUT = 0.6
+"""Weight of words read where the frame's edge cuts the writing: "mind the gap" was once read as a slur.
+Views overlap so that a board which players can walk past is seen whole as well."""
+EDGE = 2
+"""Pixels."""
 BATCH = 16
 VIDEO_LOOKS = 2
 """Frames per second of an uploaded video that the picture detectors see."""
@@ -245,7 +247,7 @@ class PlayScanner:
     def remember(self, frames: Iterable[DistinctFrame], heard: Iterable[Mapping[str, Heard]]) -> None:
         """Take in what an earlier, interrupted scan has found."""
         for frame in frames:
-            self.gallery.add(frame.hash, frame.exact)
+            self.gallery.add(frame.view)
         for one in heard:
             self.heard.update(one)
 
@@ -256,25 +258,27 @@ class PlayScanner:
         frames: NDArray[np.uint8],
         sound: NDArray[np.float32],
         clips: NDArray[np.int16],
+        views: NDArray[np.int64],
     ) -> PlayLook:
-        """Frames (T+1, H, W, 3), sound (T * SAMPLES_PER_STEP,), clips (T,)."""
-        shown, fresh = self._see(ordinal, frames)
+        """Frames (T+1, H, W, 3), sound (T * SAMPLES_PER_STEP,), clips (T,), views (T+1,)."""
+        shown, fresh = self._see(ordinal, frames, views)
         flashes, motion_run = look(self.detectors.motion, [Motion(frames, FPS)], Source.PLAYTHROUGH)
         heard, speech_run = self._listen(sound, clips)
         card = self.detectors.motion.card
         found = tuple(finding(card, f, Source.PLAYTHROUGH, playthrough=playthrough) for f in flashes[0])
         return PlayLook(shown, tuple(fresh), heard, found, (motion_run, speech_run))
 
-    def _see(self, ordinal: int, frames: NDArray[np.uint8]) -> tuple[NDArray[np.int32], list[NewFrame]]:
+    def _see(
+        self, ordinal: int, frames: NDArray[np.uint8], views: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], list[NewFrame]]:
         shown = np.zeros(len(frames), np.int32)
         fresh: list[NewFrame] = []
-        for step, frame in enumerate(frames):
-            hash_, exact = novelty.difference_hash(frame), novelty.exact_hash(frame)
-            known = self.gallery.find(hash_, exact)
-            if known is None:
-                known = self.gallery.add(hash_, exact)
-                fresh.append(NewFrame(DistinctFrame(known, ordinal, step, hash_.tobytes(), exact), frame))
-            shown[step] = known
+        for step, (frame, view) in enumerate(zip(frames, views.tolist(), strict=True)):
+            known = len(self.gallery)
+            shown[step] = self.gallery.add(view)
+            if shown[step] == known:
+                hash_ = novelty.difference_hash(frame).tobytes()
+                fresh.append(NewFrame(DistinctFrame(known, ordinal, step, hash_, view), frame))
         return shown, fresh
 
     def _listen(
@@ -360,6 +364,8 @@ class _Stretch:
     text: str
     score: float
     box: tuple[int, int, int, int] | None
+    cut: bool = False
+    """The frame's edge goes through it, so that letters may be missing or misread."""
 
 
 def conclude(
@@ -435,12 +441,14 @@ def _reading_findings(
         found = seen[ordinal].get(reader.name, [])
         text = " ".join(reading.lines(found))
         if text:
-            stretches.append(_Stretch(start, end, text, max(d.score for d in found), _union(found)))
+            score, cut = max(d.score for d in found), any(_at_edge(d) for d in found)
+            stretches.append(_Stretch(start, end, text, score, _union(found), cut))
     for one in _merged(_improved(stretches)):
         placed = Detection("text", one.score, one.start, one.end, one.box, one.text)
         yield finding(reader, placed, Source.PLAYTHROUGH, playthrough=play.playthrough)
         for said in words(one.text):
-            placed = Detection(said.label, said.score, one.start, one.end, one.box, one.text)
+            score = said.score * (CUT if one.cut else 1)
+            placed = Detection(said.label, score, one.start, one.end, one.box, one.text)
             yield finding(words.card, placed, Source.PLAYTHROUGH, playthrough=play.playthrough)
 
 
@@ -455,8 +463,16 @@ def _improved(stretches: Sequence[_Stretch]) -> list[_Stretch]:
             if (whole := reading.stitched(one.text, other.text)) is not None
         ]
         best = reading.best_readings(texts + joined)
-        improved.extend(_Stretch(s.start, s.end, best[s.text], s.score, s.box) for s in group)
+        uncut = {one.text for one in group if not one.cut} | {text for text, _ in joined}
+        for one in group:
+            text = best[one.text]
+            improved.append(replace(one, text=text, cut=text not in uncut))
     return improved
+
+
+def _at_edge(found: Detection) -> bool:
+    """Whether writing reaches the left or right edge of its frame."""
+    return found.box is not None and (found.box[0] <= EDGE or found.box[2] >= FRAME - EDGE)
 
 
 def _neighbourhoods(stretches: Sequence[_Stretch], gap: float = 1.0) -> list[list[_Stretch]]:
@@ -476,7 +492,7 @@ def _merged(stretches: Sequence[_Stretch], gap: float = 0.5) -> list[_Stretch]:
         last = merged[-1] if merged else None
         if last is not None and last.text == one.text and one.start - last.end <= gap:
             best = max((last, one), key=lambda s: s.score)
-            merged[-1] = _Stretch(last.start, one.end, one.text, best.score, best.box)
+            merged[-1] = replace(best, start=last.start, end=one.end)
         else:
             merged.append(one)
     return merged

@@ -137,7 +137,8 @@ class DistinctFrame:
     """Ordinal of the playthrough that showed it first."""
     step: int
     hash: bytes
-    exact: str
+    view: int
+    """Name of the view (:func:`worldmodel.crops.views`)."""
 
 
 @dataclass(frozen=True)
@@ -331,7 +332,7 @@ class Store:
         query = select(t.frames).where(t.frames.c.exploration == exploration).order_by(t.frames.c.ordinal)
         with self.reading() as connection:
             return [
-                DistinctFrame(row.ordinal, row.playthrough, row.step, row.hash, row.exact)
+                DistinctFrame(row.ordinal, row.playthrough, row.step, row.hash, row.view)
                 for row in connection.execute(query)
             ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -126,7 +127,7 @@ frames = Table(
     Column("playthrough", Integer, nullable=False),
     Column("step", Integer, nullable=False),
     Column("hash", LargeBinary, nullable=False),  # perceptual
-    Column("exact", String, nullable=False),
+    Column("view", BigInteger, nullable=False),
 )
 
 pieces = Table(

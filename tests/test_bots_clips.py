@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -28,6 +29,7 @@ def recording() -> Recording:
         frames=rng.integers(0, 256, (STEPS + 1, FRAME, FRAME, 3), dtype=np.uint8),
         sound=tone * 0.5,
         frame_marks=np.zeros(STEPS + 1, np.uint32),
+        views=np.zeros(STEPS + 1, np.int64),
     )
 
 
@@ -64,7 +66,7 @@ def test_viewing_clip_is_what_browsers_play(recording: Recording, tmp_path: Path
 def test_viewing_clip_shows_and_sounds_the_chosen_span(recording: Recording, tmp_path: Path) -> None:
     flat = recording.frames.copy()
     flat[:20], flat[20:] = 30, 220
-    shown = Recording(recording.playthrough, flat, recording.sound, recording.frame_marks)
+    shown = replace(recording, frames=flat)
 
     write_clip(shown, tmp_path / "clip.mp4", start=20 / FPS, end=30 / FPS)
 
@@ -83,9 +85,7 @@ def test_a_span_outside_the_recording_is_refused(
 
 
 def test_a_clip_that_fails_leaves_no_file(recording: Recording, tmp_path: Path) -> None:
-    broken = Recording(
-        recording.playthrough, recording.frames[:, :, :, :2], recording.sound, recording.frame_marks
-    )
+    broken = replace(recording, frames=recording.frames[:, :, :, :2])
 
     with pytest.raises(ValueError, match=r"shape|array"):
         write_clip(broken, tmp_path / "clip.mp4")

@@ -258,6 +258,16 @@ def test_one_hard_cut_is_no_flash(flash: Flash) -> None:
     assert run(flash, alternate(one, other, [20], 40)) == []
 
 
+def test_a_cut_that_brightens_here_and_darkens_there_is_one_transition(flash: Flash) -> None:
+    """Two mixed pictures, four frames each: 3.75 cuts a second, so under two flashes."""
+    halves = plain(BLACK)
+    halves[::2] = WHITE
+    swapped = WHITE[0] - halves
+    frames = np.stack([(halves, swapped)[n // 4 % 2] for n in range(60)])
+
+    assert max(d.score for d in flash([Motion(frames, FPS)])[0]) <= 0.5
+
+
 def test_says_when_and_where_the_worst_is(flash: Flash) -> None:
     lit = plain(BLACK)
     lit[90:125, 95:125] = WHITE

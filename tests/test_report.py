@@ -338,12 +338,12 @@ def test_the_map_is_bright_only_where_players_were() -> None:
 
 
 def test_the_map_shows_no_more_than_can_be_reached() -> None:
-    reachable = np.zeros((24, 64), bool)
-    reachable[4:10, 4:20] = True
-    visits = np.where(reachable, 1, 0)
+    open_tiles = np.zeros((24, 64), bool)
+    open_tiles[4:10, 4:20] = True
+    visits = np.where(open_tiles, 1, 0)
     visits[:, 12:] = 0
     world_map = WorldMap(
-        np.zeros((384, 1024, 3), np.uint8), visits, reachable=reachable, marks=(Mark(4, 4, "x"),)
+        np.zeros((384, 1024, 3), np.uint8), visits, open=open_tiles, marks=(Mark(4, 4, "x"),)
     )
     drawn = draw_map(world_map)
     assert drawn.picture.size == ((16 + 4) * 16, (6 + 4) * 16)

@@ -14,7 +14,7 @@ from worldmodel.prompt import Understanding, understand
 from worldmodel.spec import AtDepth, BehindDoor, Character, Lever, Sign, Where, WorldObject, WorldSpec
 from worldmodel.sprites import atlas, sprites
 
-COMPILER_VERSION = "2"
+COMPILER_VERSION = "3"
 """Part of every world's key; raised whenever the same package compiles to something else."""
 _EFFECTS = {"none": LeverEffect.NONE, "lights_flash": LeverEffect.FLASH, "open_door": LeverEffect.OPEN}
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from worldmodel.bank import WorldBank
 from worldmodel.constants import FRAME, MAP_HEIGHT, MAP_WIDTH, TILE, UNITS, Tile
+from worldmodel.noise import mix
 from worldmodel.protocol import State
 
 VIEW = FRAME // TILE + 1
@@ -37,6 +38,35 @@ def _gather(grid: Tensor, rows: Tensor, cols: Tensor, outside: int) -> Tensor:
     index = rows.clamp(0, height - 1) * width + cols.clamp(0, width - 1)
     values = grid.flatten(1).gather(1, index.flatten(1).long()).view(index.shape)
     return torch.where(inside, values, torch.full_like(values, outside))
+
+
+VIEW_STEP = (16, 32)
+"""Pixels across and down within which two cameras count as at the same place: see :func:`views`."""
+_SWITCHED = (Tile.DOOR, Tile.DOOR_OPEN, Tile.LEVER, Tile.LEVER_ON)
+
+
+def views(state: State) -> Tensor:
+    """(B,) int64 names of what there is to see, apart from whoever moves through it.
+
+    Two frames of a world have the same name when their cameras are within the same VIEW_STEP, the same doors
+    and levers are in view and in the same position, and the lights are in the same phase. What
+    is at most 97 x 65 pixels, such as a sign of 96 x 48, is whole in every frame of at least one such name.
+    """
+    place = torch.div(
+        camera(state.position), torch.tensor(VIEW_STEP, device=state.canvas.device), rounding_mode="floor"
+    )
+    corner = place * torch.tensor(VIEW_STEP, device=state.canvas.device) // TILE
+    reach = torch.arange(VIEW + 1, device=state.canvas.device)
+    rows, cols = corner[:, 1, None, None] + reach[:, None], corner[:, 0, None, None] + reach[None, :]
+    classes = _gather(state.canvas, rows, cols, Tile.SOLID).long()
+    switched = torch.isin(classes, torch.tensor([int(t) for t in _SWITCHED], device=classes.device))
+    weights = mix(torch.arange((VIEW + 1) ** 2, device=classes.device))
+    changed = torch.where(switched, classes, 0).flatten(1) @ weights
+    lights = torch.where(state.flash > 0, 1 + state.flash % 2, 0)
+    name = changed
+    for part in (place[:, 0], place[:, 1], lights.long()):
+        name = mix(name ^ part)
+    return name
 
 
 def camera(position: Tensor) -> Tensor:

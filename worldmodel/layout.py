@@ -249,8 +249,8 @@ def _place_portal(board: _Board, wanted: Wanted, link: int) -> None:
         return
     px, py = _far_spot(board, partner, (x, y), low, high)
     board.put(px, py, Tile.PORTAL, link + 1)
-    board.portals[link] = _beside(board, px, py)
-    board.portals[link + 1] = _beside(board, x, y)
+    board.portals[link] = _beside(board, px, py, 1)
+    board.portals[link + 1] = _beside(board, x, y, -1)
 
 
 def _far_spot(
@@ -261,8 +261,12 @@ def _far_spot(
     return max(spots, key=lambda spot: max(abs(spot[0] - other[0]), abs(spot[1] - other[1])))
 
 
-def _beside(board: _Board, x: int, y: int) -> tuple[int, int]:
-    for side in (1, -1):
+def _beside(board: _Board, x: int, y: int, first: int) -> tuple[int, int]:
+    """A free place on the ``first`` side (1 right, -1 left) of a portal, or else on its other side.
+
+    Where partners are left on opposite sides, nobody who holds a key is thrown to and fro between them.
+    """
+    for side in (first, -first):
         if board.tiles[y, x + side] == Tile.EMPTY and _floor_below(board, x + side, x + side + 1, y):
             return x + side, y
     raise LayoutError(-1, "portal", "has no free place beside it")

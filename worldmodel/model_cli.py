@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from worldmodel.world_cli import INVALID
+
 if TYPE_CHECKING:
     from worldmodel.compiled import CompiledWorld
     from worldmodel.evaluation import Evaluation, Speed
@@ -126,9 +128,13 @@ def _worlds(paths: list[Path] | None, generated: int, seed: int) -> list[Compile
 
         return generated_worlds(generated, seed, evaluation=True)
     from worldmodel.compiler import compile_world
-    from worldmodel.package import load_package
+    from worldmodel.package import PackageError, load_package
 
-    return [compile_world(load_package(path)) for path in paths]
+    try:
+        return [compile_world(load_package(path)) for path in paths]
+    except PackageError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(INVALID) from None
 
 
 def _print(console: Console, result: Evaluation) -> None:

@@ -311,12 +311,12 @@ class _Blocks:
         over = self._recent.sum(axis=1) > self._layout.area
         rises = over[0] & (self._direction <= 0)
         falls = over[1] & (self._direction >= 0) & ~rises
-        for sign, recent, fired in ((1, self._recent[0], rises), (-1, self._recent[1], falls)):
-            if fired.any():
-                recent[:, fired] = 0
-                self._direction[fired] = sign
-        if rises.any() or falls.any():
-            self._events.append((index, np.flatnonzero(rises | falls)))
+        fired = rises | falls
+        if fired.any():
+            # A cut brightens some pixels and darkens others of one block: that is one transition, not two.
+            self._recent[:, :, fired] = 0
+            self._direction[fired] = np.where(rises, 1, -1)[fired]
+            self._events.append((index, np.flatnonzero(fired)))
 
     def worst(self, frames: int) -> _Worst | None:
         """The second with the most transitions in one block; None with less than one flash."""

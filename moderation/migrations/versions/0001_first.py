@@ -197,7 +197,7 @@ def upgrade() -> None:
         sa.Column("playthrough", sa.Integer(), nullable=False),
         sa.Column("step", sa.Integer(), nullable=False),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
-        sa.Column("exact", sa.String(), nullable=False),
+        sa.Column("view", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["exploration"],
             ["explorations.id"],
