@@ -94,7 +94,7 @@ class WorldMap:
     routes: tuple[Route, ...] = ()
     marks: tuple[Mark, ...] = ()
     open: NDArray[np.bool_] | None = None
-    """(rows, columns): tiles without a wall that are connected to the start, doors being open; where known."""
+    """(rows, columns): tiles without a wall, connected to the start when doors are open; where known."""
 
 
 @dataclass(frozen=True)
