@@ -50,6 +50,9 @@ def review_command(
         Literal["small", "default", "large"], typer.Option(help="How much the bots play.")
     ] = "default",
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 2,
+    policy: Annotated[
+        Path | None, typer.Option(help="Policy bundle; default $FIRSTPLAY_POLICY, else the built-in one.")
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -63,10 +66,14 @@ def review_command(
     from rich.console import Console
 
     from moderation.models import ModelError
+    from moderation.pipeline import POLICY_VARIABLE
     from moderation.progress import Bars
     from moderation.review import Asked, exit_code, review
+    from policies.errors import BundleError
 
     said = Console(stderr=True)
+    if policy is not None:
+        os.environ[POLICY_VARIABLE] = str(policy.resolve())
     packages = _load(paths, said)
     asked = Asked(seed, model, budget, workers)
     titles = {package.sha256: package.spec.title for _, package in packages}
@@ -74,7 +81,7 @@ def review_command(
     try:
         with Bars(said, titles) as bars:
             outcomes = review(folder, packages, asked, bars)
-    except (ModelError, FileNotFoundError) as error:
+    except (ModelError, BundleError, FileNotFoundError) as error:
         said.print(f"[red]cannot review:[/] {error}", highlight=False)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:

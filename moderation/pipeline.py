@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -34,6 +35,7 @@ from worldmodel.constants import Tile
 if TYPE_CHECKING:
     from bots.exploration import Budget, Exploration
     from bots.recording import Playthrough, Recording
+    from policies.bundle import Bundle
     from worldmodel.compiled import CompiledWorld
     from worldmodel.package import WorldPackage
     from worldmodel.protocol import WorldModel
@@ -291,12 +293,20 @@ class Stages:
         return [self.store.find_playthrough(name).playthrough for name in sorted(names)]
 
 
-@lru_cache(maxsize=1)
-def policy_bundle() -> Any:
-    """The policy that decides."""
+POLICY_VARIABLE = "FIRSTPLAY_POLICY"
+"""Environment variable that names the bundle to decide by; worker processes inherit it."""
+
+
+def policy_bundle() -> Bundle:
+    """The policy that decides: the named bundle, else the default one. Raises ``policies.BundleError``."""
+    return _bundle(os.environ.get(POLICY_VARIABLE))
+
+
+@lru_cache(maxsize=2)
+def _bundle(named: str | None) -> Bundle:
     from policies.bundle import load_bundle
 
-    return load_bundle()
+    return load_bundle(Path(named) if named else None)
 
 
 @lru_cache(maxsize=2)

@@ -68,6 +68,24 @@ def test_a_bad_option_is_refused(app: typer.Typer, tmp_path: Path, option: list[
     assert RUN.invoke(app, ["review", str(tmp_path), *option]).exit_code == 2
 
 
+def test_a_broken_policy_is_refused_with_its_place(
+    app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = world(tmp_path)
+    monkeypatch.setenv("FIRSTPLAY_POLICY", "")  # so that what the option sets ends with the test
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    (policy / "bundle.yaml").write_text("bundle: mine\nversion: 1\n")
+
+    found = RUN.invoke(
+        app, ["review", str(folder), "--policy", str(policy), "--home", str(tmp_path / "home")]
+    )
+
+    assert found.exit_code == 2
+    assert "bundle.yaml" in found.stderr.replace("\n", "")
+    assert "Traceback" not in found.output
+
+
 def test_missing_weights_are_said_with_the_way_to_get_them(
     app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
