@@ -118,6 +118,18 @@ def test_portals_come_in_pairs_that_lead_beside_each_other():
         assert layout.tiles[y, x] == Tile.EMPTY
 
 
+def test_no_held_key_throws_a_player_to_and_fro_between_portals():
+    """Partners are left on opposite sides, where both sides are free: walking on leads away."""
+    sides = []
+    for seed in range(12):
+        layout = made(objects=(Wanted(0, "portal", "mid"),), seed=seed)
+        rows, columns = np.nonzero(layout.tiles == Tile.PORTAL)
+        places = {int(layout.links[y, x]): (int(x), int(y)) for x, y in zip(columns, rows, strict=True)}
+        (one, first), (other, second) = sorted(places.items())
+        sides.append((layout.portals[one][0] - second[0]) * (layout.portals[other][0] - first[0]))
+    assert sides.count(-1) >= 10
+
+
 def test_a_lever_opens_its_own_door():
     layout = made(objects=(Wanted(0, "lever", "near", LeverEffect.OPEN), Wanted(1, "door", "mid")))
     y, x = np.argwhere(layout.tiles == Tile.LEVER)[0]
