@@ -22,7 +22,7 @@ from worldmodel.constants import (
     LeverEffect,
     Tile,
 )
-from worldmodel.layout import Layout, LayoutError, Plan, Wanted, generate, random_layout
+from worldmodel.layout import Layout, LayoutError, Plan, Wanted, generate
 from worldmodel.simulator import Simulator
 from worldmodel.travel import jump_height, jump_rows, steps_from
 
@@ -194,22 +194,6 @@ def test_as_many_of_a_kind_as_a_spec_may_hold_fit(kind):
     objects = tuple(Wanted(i, kind, "any", clip=i) for i in range(OBJECTS_OF_KIND[kind]))
     layout = generate(Plan(MECHANICS["normal"], objects), 0)
     assert len(layout.placed) == len(objects)
-
-
-@pytest.mark.parametrize("top_view", [False, True])
-def test_random_layouts_are_whole_and_varied(top_view):
-    rng = np.random.default_rng(5)
-    layouts = [random_layout(rng, top_view) for _ in range(12)]
-    assert len({layout.tiles.tobytes() for layout in layouts}) == 12
-    for layout in layouts:
-        assert layout.tiles.shape == layout.links.shape == (MAP_HEIGHT, MAP_WIDTH)
-        assert layout.effects.shape == (MAX_LINKS,)
-        assert layout.portals.shape == (MAX_LINKS, 2)
-        assert (layout.tiles == Tile.GOAL).sum() == 1
-        assert layout.links.max() < MAX_LINKS
-    assert {Tile.DOOR, Tile.KEY, Tile.PORTAL, Tile.LEVER, Tile.CHARACTER} <= set(
-        np.unique(np.stack([layout.tiles for layout in layouts])).tolist()
-    )
 
 
 def test_jump_heights_are_the_sum_of_the_speeds():

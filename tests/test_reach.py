@@ -43,3 +43,9 @@ def test_height_depends_on_gravity() -> None:
 def test_the_limit_ends_the_search_and_says_so() -> None:
     reach = reachability(small_world("##########\n#@.......#\n#........#\n##########"), limit=4)
     assert not reach.complete
+
+
+def test_steps_to_a_thing_are_to_it_or_beside_it() -> None:
+    reach = reachability(small_world("########\n#@..P..#\n###p####\n########"))
+    assert reach.steps_to((4, 1, 5, 2)) is not None
+    assert reach.steps_to((20, 10, 21, 11)) is None

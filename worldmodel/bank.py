@@ -31,6 +31,11 @@ def mechanics_row(mechanics: Mechanics) -> list[int]:
     return [int(getattr(mechanics, name)) for name in MECHANICS]
 
 
+def mechanics_of(bank: WorldBank, state: State) -> dict[str, Tensor]:
+    """(B,) int32 columns of MECHANICS by name, for each row's world."""
+    return dict(zip(MECHANICS, bank.mechanics[state.world].unbind(1), strict=True))
+
+
 class WorldBank:
     """Worlds by slot. Grows as worlds are added; a world that is already there keeps its slot."""
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from worldmodel.bank import MECHANICS, WorldBank
+from worldmodel.bank import MECHANICS, WorldBank, mechanics_of
 from worldmodel.constants import ACTIONS, ENEMY_SLOTS, TILE_CLASSES, UNITS, Action, Tile
 from worldmodel.crops import crop, tile_of
 from worldmodel.memory import Contacts
@@ -90,13 +90,9 @@ class Trunk(nn.Module):
         return dict(zip(self.sizes, torch.split(logits, list(self.sizes.values()), -1), strict=True))
 
 
-def _mechanics(bank: WorldBank, state: State) -> dict[str, Tensor]:
-    return dict(zip(MECHANICS, bank.mechanics[state.world].unbind(1), strict=True))
-
-
 def motion_features(bank: WorldBank, state: State, actions: Tensor) -> Tensor:
     """(B, F) what moves the player."""
-    m = _mechanics(bank, state)
+    m = mechanics_of(bank, state)
     return torch.cat(
         [
             local_tiles(state.canvas, state.position),
@@ -127,7 +123,7 @@ def touch_features(state: State, actions: Tensor) -> Tensor:
 
 def enemy_features(bank: WorldBank, state: State, slots: Tensor) -> Tensor:
     """(B, S, F) for the enemy slots (B, S), the player being at its new place."""
-    m = _mechanics(bank, state)
+    m = mechanics_of(bank, state)
 
     def pick(values: Tensor) -> Tensor:
         index = slots[..., None].expand(*slots.shape, values.shape[-1]) if values.dim() == 3 else slots

@@ -1,8 +1,7 @@
 """Layouts: where everything of a world goes, from a seed.
 
 :func:`generate` honours what a spec asks for and only returns maps on which every object and the goal can
-be reached unhurt, tried with the physics of the world. :func:`random_layout` is the cheap form without
-that check.
+be reached unhurt, tried with the physics of the world.
 """
 
 from __future__ import annotations
@@ -690,31 +689,3 @@ def _steps_at(board: _Board, placed: Placed, steps: NDArray[np.int32]) -> int:
         x0, y0, x1, y1 = x0 - 1, y0 - 1, x1 + 1, y1 + 1
     around = steps[y0:y1, x0:x1]
     return int(around[around >= 0].min(initial=np.iinfo(np.int32).max)) if (around >= 0).any() else -1
-
-
-def random_layout(rng: np.random.Generator, top_view: bool) -> Layout:
-    """A varied map with some of everything, made without a search for ways: a few milliseconds.
-
-    Mostly solvable, not always; for training and tests of play, never for publishing.
-    """
-    while True:
-        plan = _random_plan(rng, top_view)
-        try:
-            board = _build(plan, rng, plan.hazards, quick=True)
-        except LayoutError:
-            continue  # a crowded draw: take another
-        return _finish(board, board.steps)
-
-
-def _random_plan(rng: np.random.Generator, top_view: bool) -> Plan:
-    kinds = rng.choice(["sign", "character", "lever", "door", "portal"], size=int(rng.integers(3, 9)))
-    effects = (LeverEffect.NONE, LeverEffect.FLASH, LeverEffect.OPEN)
-    objects = tuple(
-        Wanted(i, str(kind), effect=effects[int(rng.integers(3))], clip=int(rng.integers(4)))
-        for i, kind in enumerate(kinds)
-    )
-    mechanics = Mechanics(top_view=top_view, jump=18, speed=int(rng.integers(4, 9)))
-    enemies = tuple(Enemy(int(k)) for k in rng.integers(1, 4, size=int(rng.integers(0, ENEMY_SLOTS + 1))))
-    return Plan(
-        mechanics, objects, float(rng.random()), float(rng.random()), enemies, bool(rng.random() < 0.5)
-    )

@@ -1,4 +1,4 @@
-"""``firstplay worldmodel``: train the neural world model and measure it."""
+"""``firstplay worldmodel``: train the neural world model, measure it, search what can be reached."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ GALLERY_WORLDS = 24
 
 
 def register_worldmodel(app: typer.Typer) -> None:
-    """Add ``worldmodel train`` and ``worldmodel evaluate``."""
-    group = typer.Typer(no_args_is_help=True, help="Train and measure the neural world model.")
+    """Add ``worldmodel train``, ``evaluate`` and ``reach``."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Train and measure the neural world model; search what can be reached."
+    )
     group.command("train")(train)
     group.command("evaluate")(evaluate)
+    group.command("reach")(reach)
     app.add_typer(group, name="worldmodel")
 
 
@@ -120,6 +123,30 @@ def evaluate(
     if out is not None:
         numbers = {**result.as_json(), "speed": [asdict(s) for s in speeds], "peak_memory_mib": peak_memory()}
         out.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+
+
+def reach(
+    path: Annotated[Path, typer.Argument(help="World package: a folder or a zip.", show_default=False)],
+    limit: Annotated[int, typer.Option(min=1, help="Nodes after which the search ends.")] = 60_000,
+) -> None:
+    """Search, by the simulator's rules, what a player can reach from the start.
+
+    Exit codes: 0 the goal was reached; 1 it was not found; 2 bad input.
+    """
+    from worldmodel.reach import reachability
+
+    world = _worlds([path], 0, 0)[0]
+    found = reachability(world, limit=limit)
+    table = Table(title=f"{world.title}: {found.nodes:,} nodes, {'whole' if found.complete else 'cut short'}")
+    for heading in ("object", "kind", "fewest steps found to it or beside it"):
+        table.add_column(heading, justify="right")
+    for thing in world.placed:
+        steps = found.steps_to(thing.box)
+        name = "made up" if thing.index < 0 else f"objects[{thing.index}]"
+        table.add_row(name, thing.kind, "not found" if steps is None else str(steps))
+    Console().print(table)
+    typer.echo("the goal was reached" if found.goal else "the goal was not found")
+    raise typer.Exit(0 if found.goal else 1)
 
 
 def _worlds(paths: list[Path] | None, generated: int, seed: int) -> list[CompiledWorld]:

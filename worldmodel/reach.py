@@ -44,6 +44,12 @@ class Reach:
         x0, y0, x1, y1 = box
         return bool((self.steps[y0:y1, x0:x1] >= 0).any())
 
+    def steps_to(self, box: tuple[int, int, int, int]) -> int | None:
+        """Fewest steps to the box or a tile beside it (nobody ever stands on a portal), None for no way."""
+        x0, y0, x1, y1 = box
+        near = self.steps[max(0, y0 - 1) : y1 + 1, max(0, x0 - 1) : x1 + 1]
+        return int(near[near >= 0].min()) if (near >= 0).any() else None
+
 
 def _strings() -> Tensor:
     """(S, HOLD) int64 action strings."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from worldmodel.bank import MECHANICS, PLAYER_HALF, BankedModel, WorldBank
+from worldmodel.bank import PLAYER_HALF, BankedModel, WorldBank, mechanics_of
 from worldmodel.constants import (
     ACTIONS,
     ENEMY_SLOTS,
@@ -77,7 +77,7 @@ class Simulator(BankedModel):
 
     @torch.no_grad()
     def step(self, state: State, actions: Tensor, *, render: bool = True) -> tuple[State, Observation]:
-        mechanics = self.mechanics(state)
+        mechanics = mechanics_of(self.bank, state)
         moved = move_player(state, actions, mechanics)
         found = look_around(moved, Intent.of(actions))
         touched, events, clip = apply_contacts(self.bank, moved, found)
@@ -91,10 +91,6 @@ class Simulator(BankedModel):
 
     def render(self, state: State) -> Tensor:
         return paint(self.bank, state)
-
-    def mechanics(self, state: State) -> dict[str, Tensor]:
-        """(B,) int32 columns by name."""
-        return dict(zip(MECHANICS, self.bank.mechanics[state.world].unbind(1), strict=True))
 
 
 def solid_at(canvas: Tensor, col: Tensor, row: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 
-from worldmodel.bank import MECHANICS, WorldBank
+from worldmodel.bank import WorldBank, mechanics_of
 from worldmodel.constants import ENEMY_SLOTS
 from worldmodel.crops import read_layers
 from worldmodel.decoder import decoder_inputs
@@ -106,7 +106,7 @@ class Targets:
 
 def simulate(bank: WorldBank, state: State, actions: Tensor) -> Targets:
     """One true step of the player from each state."""
-    mechanics = dict(zip(MECHANICS, bank.mechanics[state.world].unbind(1), strict=True))
+    mechanics = mechanics_of(bank, state)
     moved = move_player(state, actions, mechanics)
     found = look_around(moved, Intent.of(actions))
     shift = moved.position - state.position
@@ -196,7 +196,7 @@ class DynamicsTrainer:
             len(self.state), ENEMY_SLOTS, generator=self.practice.generator, device=bank.device
         )
         slots = slots.argsort(1)[:, : config.enemy_slots]
-        mechanics = dict(zip(MECHANICS, bank.mechanics[self.state.world].unbind(1), strict=True))
+        mechanics = mechanics_of(bank, self.state)
         after = move_enemies(targets.touched, mechanics)
         enemies = self.net.enemies(enemy_features(bank, targets.touched, slots))
         loss_e, exact_e = enemy_loss(enemies, targets.touched, after, slots)
@@ -228,7 +228,7 @@ class DynamicsTrainer:
             strayed = own_moved[wrong]
             found = look_around(strayed, Intent.of(self.actions[wrong]))
             arrived, _, _ = apply_contacts(bank, strayed, found)
-            mechanics = dict(zip(MECHANICS, bank.mechanics[arrived.world].unbind(1), strict=True))
+            mechanics = mechanics_of(bank, arrived)
             after.assign(wrong, move_enemies(arrived, mechanics))
         lost = self.practice.chance(len(after), config.reset) | after.done
         if bool(lost.any()):
