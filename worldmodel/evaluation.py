@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 import torch
@@ -21,8 +21,8 @@ HORIZONS = (1, 16, 64, 256)
 """Steps after the common start at which frames and places are compared."""
 STICK = 0.85
 """Probability that the evaluating player keeps its action."""
-VISITS, VISIT_STEPS = 60, 16
-"""Places visited per world to see its events, and steps played at each."""
+VISITS, VISIT_STEPS = 8, 16
+"""Places visited per world and class of tile to see its events, and steps played at each."""
 FORK_STEPS = 4
 """Steps for which each action is held when its effect is compared."""
 
@@ -223,14 +223,21 @@ def _sights(worlds: Sequence[CompiledWorld], generator: torch.Generator) -> tupl
     """Worlds and free tiles (N, 2) at or beside coins, keys, hazards, doors and all else to set off."""
     index, tiles = [], []
     for number, world in enumerate(worlds):
-        rows, columns = (world.tiles >= Tile.HAZARD).nonzero()
-        for place in torch.randperm(len(rows), generator=generator)[:VISITS].tolist():
+        for x, y in _places(world, generator):
             side = int(torch.randint(-1, 2, (), generator=generator))
-            x, y = int(columns[place]) + side, int(rows[place])
-            if world.tiles[y, x] not in (Tile.SOLID, Tile.DOOR):
+            if world.tiles[y, x + side] not in (Tile.SOLID, Tile.DOOR):
                 index.append(number)
-                tiles.append((x, y))
+                tiles.append((x + side, y))
     return index, torch.tensor(tiles)
+
+
+def _places(world: CompiledWorld, generator: torch.Generator) -> Iterator[tuple[int, int]]:
+    """VISITS tiles of every class that there is, some of them several times."""
+    for tile in range(Tile.HAZARD, len(Tile)):
+        rows, columns = (world.tiles == tile).nonzero()
+        if len(rows):
+            for place in torch.randint(0, len(rows), (VISITS,), generator=generator).tolist():
+                yield int(columns[place]), int(rows[place])
 
 
 @dataclass

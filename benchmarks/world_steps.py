@@ -1,6 +1,6 @@
 """Steps per second of the neural world model, beside the simulator in the same run.
 
-python benchmarks/worldmodel.py [--seconds 3] [--threads 1] [--json FILE]
+python benchmarks/world_steps.py [--seconds 3] [--threads 1] [--json FILE]
 """
 
 from __future__ import annotations
