@@ -17,7 +17,7 @@ from worldmodel.neural import NeuralWorldModel
 from worldmodel.protocol import Observation, State, WorldModel
 from worldmodel.simulator import Simulator
 
-HORIZONS = (1, 16, 64, 256)
+HORIZONS = (1, 16, 64, 256, 1024, 4096)
 """Steps after the common start at which frames and places are compared."""
 STICK = 0.85
 """Probability that the evaluating player keeps its action."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from worldmodel.evaluation import Evaluation, Speed
     from worldmodel.training import Progress
 
-GALLERY_WORLDS = 24
+GALLERY_WORLDS, EVALUATION_WORLDS = 24, 12
 
 
 def register_worldmodel(app: typer.Typer) -> None:
@@ -100,7 +100,9 @@ def evaluate(
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Weights to measure; default: the package's.")] = None,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes per world.")] = 4,
-    generated: Annotated[int, typer.Option(min=1, help="Generated worlds when none are given.")] = 12,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Steps per episode; compared at 1, 16, 64 ... 4096.")
+    ] = 256,
     seed: Annotated[int, typer.Option()] = 0,
     device: Annotated[str, typer.Option()] = "cpu",
     speed: Annotated[bool, typer.Option(help="Also measure steps per second.")] = True,
@@ -112,8 +114,8 @@ def evaluate(
     from worldmodel.models import load_model
 
     model = load_model("neural", device, weights)
-    chosen = _worlds(worlds, generated, seed)
-    result = run(model, chosen, episodes=episodes, seed=seed)
+    chosen = _worlds(worlds, seed)
+    result = run(model, chosen, episodes=episodes, seed=seed, horizon=steps)
     console = Console()
     _print(console, result)
     speeds = measure_speed(model, chosen[0]) if speed else []
@@ -135,7 +137,7 @@ def reach(
     """
     from worldmodel.reach import reachability
 
-    world = _worlds([path], 0, 0)[0]
+    world = _worlds([path], 0)[0]
     found = reachability(world, limit=limit)
     table = Table(title=f"{world.title}: {found.nodes:,} nodes, {'whole' if found.complete else 'cut short'}")
     for heading in ("object", "kind", "fewest steps found to it or beside it"):
@@ -149,11 +151,11 @@ def reach(
     raise typer.Exit(0 if found.goal else 1)
 
 
-def _worlds(paths: list[Path] | None, generated: int, seed: int) -> list[CompiledWorld]:
+def _worlds(paths: list[Path] | None, seed: int) -> list[CompiledWorld]:
     if not paths:
         from worldmodel.gallery import generated_worlds
 
-        return generated_worlds(generated, seed, evaluation=True)
+        return generated_worlds(EVALUATION_WORLDS, seed, evaluation=True)
     from worldmodel.compiler import compile_world
     from worldmodel.package import PackageError, load_package
 
