@@ -13,14 +13,12 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from worldmodel.compiled import CompiledWorld, Mechanics
-from worldmodel.constants import ENEMY_SLOTS, UNITS
+from worldmodel.constants import ENEMY_SLOTS, PLAYER_HALF, UNITS
 from worldmodel.protocol import State
 
 MECHANICS = ("top_view", "gravity", "jump", "speed", "accel", "darkness", "enemy_speed")
 """Columns of ``WorldBank.mechanics``."""
 MAX_SPAWNS = 16
-PLAYER_HALF = (10, 14)
-"""Half width and height of the player's box, in units."""
 FULL_HEALTH = 3
 WALKER_DROP = 4
 """Units by which an enemy's centre lies under the tile's, so that it stands on the ground."""

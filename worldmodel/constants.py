@@ -19,6 +19,10 @@ UNITS = 32
 MAP_HEIGHT, MAP_WIDTH = 24, 64
 """Every canvas in tiles (three screens high, eight wide); smaller layouts are padded with SOLID."""
 ENEMY_SLOTS = 8
+PLAYER_HALF = (10, 14)
+"""Half width and height of the player's box, in units."""
+TERMINAL_SPEED = 16
+"""Greatest speed of a fall, units per step."""
 SAMPLE_RATE = 24_000
 """Hz, mono float32 in -1..1."""
 SAMPLES_PER_STEP = SAMPLE_RATE // FPS

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from worldmodel.bank import MECHANICS, WorldBank
+from worldmodel.bank import WorldBank, mechanics_of
 from worldmodel.constants import FRAME, TILE, TILE_CLASSES
 from worldmodel.crops import VIEW, Layers
 from worldmodel.protocol import State
@@ -89,7 +89,7 @@ def _place(layers: Layers) -> Tensor:
 
 
 def _conditions(bank: WorldBank, state: State) -> Tensor:
-    darkness = functional.one_hot(bank.mechanics[state.world, MECHANICS.index("darkness")].long(), 4)
+    darkness = functional.one_hot(mechanics_of(bank, state)["darkness"].long(), 4)
     flags = [
         (state.flash > 0) & (state.flash % 2 == 0),
         (state.flash > 0) & (state.flash % 2 == 1),

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from worldmodel.bank import MECHANICS, WorldBank, mechanics_of
+from worldmodel.bank import WorldBank, mechanics_of
 from worldmodel.constants import ACTIONS, ENEMY_SLOTS, TILE_CLASSES, UNITS, Action, Tile
 from worldmodel.crops import crop, tile_of
 from worldmodel.memory import Contacts
@@ -204,7 +204,7 @@ def apply_enemies(bank: WorldBank, state: State, logits: dict[str, Tensor]) -> S
         [[0, 0], [1, 0], [-1, 0], [0, -1], [0, 1]], dtype=torch.int32, device=state.canvas.device
     )
     there = state.enemy_kind > 0
-    speed = bank.mechanics[state.world, MECHANICS.index("enemy_speed")][:, None, None]
+    speed = mechanics_of(bank, state)["enemy_speed"][:, None, None]
     shift = table[logits["move"].argmax(-1)] * speed * there[..., None]
     heading = torch.where(there, logits["heading"].argmax(-1).int(), state.enemy_heading)
     touched = ((logits["touch"].argmax(-1) == 1) & there).any(1)

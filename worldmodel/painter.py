@@ -220,14 +220,20 @@ def _leaves(rng: np.random.Generator) -> Floats:
 # Decorations
 
 
+def _taken(tiles: NDArray[np.uint8], boards: Sequence[Board]) -> NDArray[np.bool_]:
+    """Tiles that hold something already: no decoration goes there."""
+    taken: NDArray[np.bool_] = tiles != Tile.EMPTY
+    for board in boards:
+        x0, y0, x1, y1 = board.box
+        taken[y0:y1, x0:x1] = True
+    return taken
+
+
 def _decorate(
     canvas: Floats, tiles: NDArray[np.uint8], look: Look, boards: Sequence[Board], rng: np.random.Generator
 ) -> None:
     """Small things on the ground, and lamps from ceilings, where nothing else is."""
-    taken = tiles != Tile.EMPTY
-    for board in boards:
-        x0, y0, x1, y1 = board.box
-        taken[y0:y1, x0:x1] = True
+    taken = _taken(tiles, boards)
     solid = tiles == Tile.SOLID
     kinds = _props(look)
     for row, column in np.argwhere(_surface(solid)):
@@ -241,10 +247,7 @@ def _scatter(
     canvas: Floats, tiles: NDArray[np.uint8], look: Look, boards: Sequence[Board], rng: np.random.Generator
 ) -> None:
     """Low plants and stones here and there on a floor seen from above."""
-    taken = tiles != Tile.EMPTY
-    for board in boards:
-        x0, y0, x1, y1 = board.box
-        taken[y0:y1, x0:x1] = True
+    taken = _taken(tiles, boards)
     low = [kind for kind in _props(look) if kind in ("flower", "tuft", "pebble", "mushroom", "mound")] or [
         "pebble"
     ]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from worldmodel.bank import WorldBank
+from worldmodel.bank import WorldBank, mechanics_of
 from worldmodel.constants import FRAME, TILE, Tile
 from worldmodel.crops import Layers, read_layers
 from worldmodel.protocol import State
@@ -38,7 +38,7 @@ def _over(frame: Tensor, layer: Tensor, opacity: Tensor | None = None) -> Tensor
 
 
 def _light(bank: WorldBank, state: State, layers: Layers) -> Tensor:
-    darkness = bank.mechanics[state.world, 5].float()[:, None, None]
+    darkness = mechanics_of(bank, state)["darkness"].float()[:, None, None]
     if not bool((darkness > 0).any()):
         return torch.ones(len(state), 1, 1, 1, device=darkness.device)
     glow = torch.maximum(_lantern(layers.centre), _tile_glow(layers))

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from worldmodel.bank import PLAYER_HALF, BankedModel, WorldBank, mechanics_of
+from worldmodel.bank import BankedModel, WorldBank, mechanics_of
 from worldmodel.constants import (
     ACTIONS,
     ENEMY_SLOTS,
     FPS,
     FRAME,
+    PLAYER_HALF,
     SAMPLE_RATE,
+    TERMINAL_SPEED,
     UNITS,
     Action,
     Enemy,
@@ -32,7 +34,6 @@ from worldmodel.protocol import ModelCard, Observation, State
 from worldmodel.rendering import paint
 
 VERSION = "1"
-TERMINAL_SPEED = 16
 DOOR_REACH = 2
 """Units by which the player's box may miss a door and still unlock it."""
 ENEMY_HALF = (10, 12)

@@ -15,11 +15,8 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from worldmodel.compiled import Mechanics
-from worldmodel.constants import MAP_HEIGHT, MAP_WIDTH, UNITS, Tile
+from worldmodel.constants import MAP_HEIGHT, MAP_WIDTH, PLAYER_HALF, TERMINAL_SPEED, UNITS, Tile
 
-HALF = (10, 14)
-"""Half width and height of the player's box, in units."""
-TERMINAL_SPEED = 16
 _HORIZON = 52
 _OFFSETS = (4, 16, 28)
 """Where in a tile an arc begins, in units from its left edge."""
@@ -60,19 +57,19 @@ def _any(grid: Bools, x0: Ints, x1: Ints, y0: Ints, y1: Ints) -> Bools:
 def _move(arcs: _Arcs, solid: Bools) -> Bools:
     """One step of all arcs; returns which stand on the ground after it."""
     x, y = arcs.x + arcs.vx, arcs.y
-    edge = np.where(arcs.vx > 0, x + HALF[0] - 1, x - HALF[0])
-    hit = (arcs.vx != 0) & _any(solid, edge, edge, y - HALF[1], y + HALF[1] - 1)
+    edge = np.where(arcs.vx > 0, x + PLAYER_HALF[0] - 1, x - PLAYER_HALF[0])
+    hit = (arcs.vx != 0) & _any(solid, edge, edge, y - PLAYER_HALF[1], y + PLAYER_HALF[1] - 1)
     line = edge // UNITS
-    flush = np.where(arcs.vx > 0, line * UNITS - HALF[0], (line + 1) * UNITS + HALF[0])
+    flush = np.where(arcs.vx > 0, line * UNITS - PLAYER_HALF[0], (line + 1) * UNITS + PLAYER_HALF[0])
     arcs.x, arcs.vx = np.where(hit, flush, x), np.where(hit, 0, arcs.vx)
     x, y = arcs.x, y + arcs.vy
-    edge = np.where(arcs.vy > 0, y + HALF[1] - 1, y - HALF[1])
-    hit = (arcs.vy != 0) & _any(solid, x - HALF[0], x + HALF[0] - 1, edge, edge)
+    edge = np.where(arcs.vy > 0, y + PLAYER_HALF[1] - 1, y - PLAYER_HALF[1])
+    hit = (arcs.vy != 0) & _any(solid, x - PLAYER_HALF[0], x + PLAYER_HALF[0] - 1, edge, edge)
     line = edge // UNITS
-    flush = np.where(arcs.vy > 0, line * UNITS - HALF[1], (line + 1) * UNITS + HALF[1])
+    flush = np.where(arcs.vy > 0, line * UNITS - PLAYER_HALF[1], (line + 1) * UNITS + PLAYER_HALF[1])
     arcs.y, arcs.vy = np.where(hit, flush, y), np.where(hit, 0, arcs.vy)
-    feet = arcs.y + HALF[1]
-    below = _any(solid, x - HALF[0], x + HALF[0] - 1, feet, feet)
+    feet = arcs.y + PLAYER_HALF[1]
+    below = _any(solid, x - PLAYER_HALF[0], x + PLAYER_HALF[0] - 1, feet, feet)
     grounded: Bools = below & (feet % UNITS == 0)
     return grounded
 
@@ -96,7 +93,7 @@ def _edges(
         still,
         still,
     )
-    clear = ~_any(solid, arcs.x - HALF[0], arcs.x + HALF[0] - 1, arcs.y, arcs.y)
+    clear = ~_any(solid, arcs.x - PLAYER_HALF[0], arcs.x + PLAYER_HALF[0] - 1, arcs.y, arcs.y)
     sources, targets, costs = [], [], []
     limits = (mechanics.speed, mechanics.accel, mechanics.gravity)
     state = np.stack([arcs.x, arcs.y, still, still, way, jumps, begin, end, source, offset])[:, clear]
@@ -110,7 +107,13 @@ def _edges(
         arcs.vy = np.where(state[5] > 0, -mechanics.jump, fallen) if step == 0 else fallen
         grounded = _move(arcs, solid)
         state[:4] = arcs.x, arcs.y, arcs.vx, arcs.vy
-        hurt = _any(danger, arcs.x - HALF[0], arcs.x + HALF[0] - 1, arcs.y - HALF[1], arcs.y + HALF[1] - 1)
+        hurt = _any(
+            danger,
+            arcs.x - PLAYER_HALF[0],
+            arcs.x + PLAYER_HALF[0] - 1,
+            arcs.y - PLAYER_HALF[1],
+            arcs.y + PLAYER_HALF[1] - 1,
+        )
         at = arcs.y // UNITS * MAP_WIDTH + arcs.x // UNITS
         landed = grounded & ~hurt & (at != state[8])
         sources.append(state[8, landed])
