@@ -92,8 +92,8 @@ def look(state: State, top_view: Tensor) -> View:
 
 
 def _enemies(state: State, tile: Tensor) -> Tensor:
-    relative = tile_of(state.enemy_position) - tile[:, None] + RADIUS  # (B, ENEMY_SLOTS, 2)
-    seen = (state.enemy_kind > 0) & ((relative >= 0) & (relative < WINDOW)).all(-1)
+    relative = tile_of(state.mover_position) - tile[:, None] + RADIUS  # (B, MOVER_SLOTS, 2)
+    seen = (state.mover_kind > 0) & ((relative >= 0) & (relative < WINDOW)).all(-1)
     flat = relative[..., 1] * WINDOW + relative[..., 0]
     # Enemies off the screen are written to one cell too many, which is then cut off.
     marks = torch.zeros(len(state), WINDOW * WINDOW + 1, dtype=torch.bool, device=tile.device)

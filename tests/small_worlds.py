@@ -2,7 +2,8 @@
 
 ``#`` wall, ``.`` empty, ``^`` hazard, ``o`` coin, ``k`` key, ``D`` door (group 1), ``P`` portal (link 2,
 leads to the tile marked ``p``), ``L`` lever (link 3), ``C`` character (clip 0), ``G`` goal, ``@`` start,
-``w`` walker, ``g`` ghost, ``c`` chaser. Everything outside the drawing is wall.
+``w`` walker, ``g`` ghost, ``c`` chaser, ``f`` flyer, ``s`` spider, ``-`` platform that goes along, ``|`` one that
+goes up and down, ``~`` water, ``%`` ice. Everything outside the drawing is wall.
 """
 
 from __future__ import annotations
@@ -13,24 +14,28 @@ import numpy as np
 
 from worldmodel.compiled import Clip, CompiledWorld, Mechanics
 from worldmodel.constants import (
-    ENEMY_SLOTS,
+    MOVER_SLOTS,
+    MOVERS,
     MAP_HEIGHT,
     MAP_WIDTH,
     MAX_LINKS,
     SAMPLE_RATE,
     TILE,
     TILE_CLASSES,
-    Enemy,
+    Mover,
     LeverEffect,
     Tile,
 )
 
 _TILES = {
     "#": Tile.SOLID, "^": Tile.HAZARD, "o": Tile.COIN, "k": Tile.KEY, "D": Tile.DOOR,
-    "P": Tile.PORTAL, "L": Tile.LEVER, "C": Tile.CHARACTER, "G": Tile.GOAL,
+    "~": Tile.WATER, "%": Tile.ICE, "P": Tile.PORTAL, "L": Tile.LEVER, "C": Tile.CHARACTER, "G": Tile.GOAL,
 }  # fmt: skip
 _LINKS = {"D": 1, "P": 2, "L": 3, "C": 1}
-_ENEMIES = {"w": Enemy.WALKER, "g": Enemy.GHOST, "c": Enemy.CHASER}
+_MOVERS = {
+    "w": (Mover.WALKER, 0), "g": (Mover.GHOST, 0), "c": (Mover.CHASER, 0), "f": (Mover.FLYER, 0),
+    "s": (Mover.SPIDER, 3), "-": (Mover.PLATFORM, 0), "|": (Mover.PLATFORM, 2),
+}  # fmt: skip
 
 
 def small_world(
@@ -41,8 +46,9 @@ def small_world(
     tiles = np.full((MAP_HEIGHT, MAP_WIDTH), Tile.SOLID, dtype=np.uint8)
     links = np.zeros_like(tiles)
     portals = np.ones((MAX_LINKS, 2), dtype=np.int16)
-    enemy_kinds = np.zeros(ENEMY_SLOTS, dtype=np.uint8)
-    enemy_spawns = np.zeros((ENEMY_SLOTS, 2), dtype=np.int16)
+    mover_kinds = np.zeros(MOVER_SLOTS, dtype=np.uint8)
+    mover_spawns = np.zeros((MOVER_SLOTS, 2), dtype=np.int16)
+    mover_headings = np.zeros(MOVER_SLOTS, dtype=np.uint8)
     start, slot = (1, 1), 0
     for y, row in enumerate(rows):
         for x, mark in enumerate(row):
@@ -52,8 +58,9 @@ def small_world(
                 start = (x, y)
             if mark == "p":
                 portals[_LINKS["P"]] = (x, y)
-            if mark in _ENEMIES:
-                enemy_kinds[slot], enemy_spawns[slot] = _ENEMIES[mark], (x, y)
+            if mark in _MOVERS:
+                mover_kinds[slot], mover_headings[slot] = _MOVERS[mark]
+                mover_spawns[slot] = (x, y)
                 slot += 1
     effects = np.zeros(MAX_LINKS, dtype=np.uint8)
     effects[_LINKS["L"]] = lever
@@ -69,10 +76,11 @@ def small_world(
         effects=effects,
         portals=portals,
         spawns=np.array([start], dtype=np.int16),
-        enemy_kinds=enemy_kinds,
-        enemy_spawns=enemy_spawns,
+        mover_kinds=mover_kinds,
+        mover_spawns=mover_spawns,
+        mover_headings=mover_headings,
         picture=rng.integers(0, 255, (MAP_HEIGHT * TILE, MAP_WIDTH * TILE, 3), dtype=np.uint8),
         atlas=rng.integers(0, 255, (TILE_CLASSES, TILE, TILE, 4), dtype=np.uint8),
-        sprites=np.full((4, TILE, TILE, 4), 255, dtype=np.uint8),
+        sprites=np.full((MOVERS, TILE, 2 * TILE, 4), 255, dtype=np.uint8),
         clips=(Clip("hello", np.zeros(SAMPLE_RATE, dtype=np.float32)),),
     )

@@ -62,8 +62,8 @@ def test_the_same_package_compiles_to_the_same_world(world):
         "effects",
         "portals",
         "spawns",
-        "enemy_kinds",
-        "enemy_spawns",
+        "mover_kinds",
+        "mover_spawns",
         "picture",
         "atlas",
     ):
@@ -111,7 +111,7 @@ def test_another_seed_is_another_map(world):
 
 def test_the_arrays_are_as_the_contract_says(world):
     assert world.tiles.dtype == world.links.dtype == world.effects.dtype == np.uint8
-    assert world.portals.dtype == world.spawns.dtype == world.enemy_spawns.dtype == np.int16
+    assert world.portals.dtype == world.spawns.dtype == world.mover_spawns.dtype == np.int16
     assert world.links.max() < MAX_LINKS
     assert world.notes.keys() == {"understood", "inferred", "style"}
 

@@ -10,14 +10,14 @@ import torch
 
 from worldmodel.compiled import CompiledWorld, Mechanics
 from worldmodel.constants import (
-    ENEMY_SLOTS,
+    MOVER_SLOTS,
     MAP_HEIGHT,
     MAP_WIDTH,
     MAX_LINKS,
     TILE,
     TILE_CLASSES,
     Action,
-    Enemy,
+    Mover,
     Event,
     LeverEffect,
     Tile,
@@ -49,7 +49,7 @@ MIXED = (
 def made(
     mechanics: str = "normal", objects: tuple[Wanted, ...] = MIXED, seed: int = 0, **more: object
 ) -> Layout:
-    return generate(Plan(MECHANICS[mechanics], objects, enemies=(Enemy.WALKER,) * 3, **more), seed)
+    return generate(Plan(MECHANICS[mechanics], objects, enemies=(Mover.WALKER,) * 3, **more), seed)
 
 
 def start(layout: Layout) -> tuple[int, int]:
@@ -164,10 +164,10 @@ def test_spawns_are_free_and_spread():
 
 def test_enemies_keep_away_from_the_start():
     layout = made()
-    assert Counter(layout.enemy_kinds.tolist()) == {Enemy.WALKER: 3, Enemy.NONE: ENEMY_SLOTS - 3}
-    gaps = np.abs(layout.enemy_spawns[:3] - layout.spawns[0]).max(axis=1)
+    assert Counter(layout.mover_kinds.tolist()) == {Mover.WALKER: 3, Mover.NONE: MOVER_SLOTS - 3}
+    gaps = np.abs(layout.mover_spawns[:3] - layout.spawns[0]).max(axis=1)
     assert (gaps > 8).all()
-    xs, ys = layout.enemy_spawns[:3].T
+    xs, ys = layout.mover_spawns[:3].T
     assert (layout.tiles[ys + 1, xs] == Tile.SOLID).all(), "walkers stand on the ground"
 
 
@@ -255,8 +255,8 @@ def _world(tiles: np.ndarray, mechanics: Mechanics, layout: Layout | None = None
         effects=np.zeros(MAX_LINKS, np.uint8),
         portals=np.zeros((MAX_LINKS, 2), np.int16),
         spawns=layout.spawns if layout else np.array([[2, 10]], np.int16),
-        enemy_kinds=np.zeros(ENEMY_SLOTS, np.uint8),
-        enemy_spawns=np.zeros((ENEMY_SLOTS, 2), np.int16),
+        mover_kinds=np.zeros(MOVER_SLOTS, np.uint8),
+        mover_spawns=np.zeros((MOVER_SLOTS, 2), np.int16),
         picture=np.zeros((MAP_HEIGHT * TILE, MAP_WIDTH * TILE, 3), np.uint8),
         atlas=np.zeros((TILE_CLASSES, TILE, TILE, 4), np.uint8),
         sprites=np.zeros((4, TILE, TILE, 4), np.uint8),

@@ -108,7 +108,7 @@ def test_a_world_plays_and_looks_the_same_in_every_batch(
         many, _ = model.step(many, actions, render=False)
         one, _ = model.step(one, actions[5:6], render=False)
     assert torch.equal(many.position[5:6], one.position)
-    assert torch.equal(many.enemy_position[5:6], one.enemy_position)
+    assert torch.equal(many.mover_position[5:6], one.mover_position)
     assert torch.equal(model.render(many[5:6]), model.render(many)[5:6])
 
 

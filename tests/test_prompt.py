@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worldmodel.constants import Enemy
+from worldmodel.constants import Mover
 from worldmodel.palette import themes
 from worldmodel.prompt import _THEMES, Understanding, understand
 from worldmodel.spec import Mechanics, WorldSpec
@@ -32,9 +32,9 @@ def test_a_negation_leaves_no_enemies(prompt):
 
 def test_an_adjective_belongs_to_its_enemy():
     slow, fast = read("very slow ghosts"), read("fast hunting wolves")
-    assert set(slow.enemies) == {Enemy.GHOST}
+    assert set(slow.enemies) == {Mover.GHOST}
     assert slow.mechanics.enemy_speed == 1
-    assert set(fast.enemies) == {Enemy.CHASER}
+    assert set(fast.enemies) == {Mover.CHASER}
     assert fast.mechanics.enemy_speed == 3
     assert slow.mechanics.speed == fast.mechanics.speed, "the player is as fast as ever"
 

@@ -7,7 +7,7 @@ import torch
 
 from tests.small_worlds import small_world
 from worldmodel.compiled import CompiledWorld, Mechanics
-from worldmodel.constants import UNITS, Action, Enemy, Event, LeverEffect, Tile
+from worldmodel.constants import UNITS, Action, Mover, Event, LeverEffect, Tile
 from worldmodel.protocol import Observation, State, concatenate
 from worldmodel.simulator import Simulator
 
@@ -172,13 +172,13 @@ def test_walkers_turn_at_walls_and_edges() -> None:
     xs = set()
     for _ in range(200):
         state, _ = simulator.step(state, torch.tensor([0]), render=False)
-        xs.add(int(state.enemy_position[0, 0, 0]) // UNITS)
+        xs.add(int(state.mover_position[0, 0, 0]) // UNITS)
     assert xs <= {4, 5, 6, 7, 8}
 
 
 def test_an_enemy_that_touches_hurts() -> None:
     world = small_world("########\n#......#\n#@...c.#\n########")
-    assert world.enemy_kinds[0] == Enemy.CHASER
+    assert world.mover_kinds[0] == Mover.CHASER
     _, seen = play(world, [Action.NOOP] * 120)
     assert "HURT" in happened(seen)
 
@@ -189,8 +189,8 @@ def test_the_same_seed_plays_the_same_and_another_does_not() -> None:
     first, _ = play(world, actions, seed=5)
     same, _ = play(world, actions, seed=5)
     other, _ = play(world, actions, seed=6)
-    assert torch.equal(first.enemy_position, same.enemy_position)
-    assert not torch.equal(first.enemy_position, other.enemy_position)
+    assert torch.equal(first.mover_position, same.mover_position)
+    assert not torch.equal(first.mover_position, other.mover_position)
 
 
 def test_rows_of_a_batch_do_not_touch_each_other() -> None:

@@ -13,10 +13,24 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from worldmodel.compiled import CompiledWorld, Mechanics
-from worldmodel.constants import ENEMY_SLOTS, PLAYER_HALF, UNITS
+from worldmodel.constants import MOVER_SLOTS, PLAYER_HALF, UNITS
 from worldmodel.protocol import State
 
-MECHANICS = ("top_view", "gravity", "jump", "speed", "accel", "darkness", "enemy_speed")
+MECHANICS = (
+    "top_view",
+    "gravity",
+    "jump",
+    "speed",
+    "accel",
+    "darkness",
+    "enemy_speed",
+    "air_jumps",
+    "wind",
+    "platform_speed",
+    "day_length",
+    "coins_needed",
+    "look_ahead",
+)
 """Columns of ``WorldBank.mechanics``."""
 MAX_SPAWNS = 16
 FULL_HEALTH = 3
@@ -60,8 +74,8 @@ class WorldBank:
             self._stacks[name] = new if old is None else torch.cat([old, new])
 
     def __getattr__(self, name: str) -> Tensor:
-        """(W, ...) stacks: tiles, links, effects, portals, spawns, spawn_count, enemy_kinds,
-        enemy_spawns, picture, atlas, sprites, mechanics."""
+        """(W, ...) stacks: tiles, links, effects, portals, spawns, spawn_count, mover_kinds,
+        mover_spawns, picture, atlas, sprites, mechanics."""
         stacks: dict[str, Tensor] = self.__dict__.get("_stacks", {})
         if name not in stacks:
             raise AttributeError(f"the bank holds no {name!r} (no world was added yet?)")
@@ -83,8 +97,8 @@ def _arrays(worlds: list[CompiledWorld]) -> dict[str, list[np.ndarray]]:
         "effects": [w.effects for w in worlds],
         "portals": [w.portals.astype(np.int32) for w in worlds],
         "spawns": [padded_spawns(w).astype(np.int32) for w in worlds],
-        "enemy_kinds": [w.enemy_kinds.astype(np.int32) for w in worlds],
-        "enemy_spawns": [w.enemy_spawns.astype(np.int32) for w in worlds],
+        "mover_kinds": [w.mover_kinds.astype(np.int32) for w in worlds],
+        "mover_spawns": [w.mover_spawns.astype(np.int32) for w in worlds],
         "picture": [w.picture for w in worlds],
         "atlas": [w.atlas for w in worlds],
         "sprites": [w.sprites for w in worlds],
@@ -105,7 +119,7 @@ def fresh_state(bank: WorldBank, slots: Tensor, seeds: Tensor, tiles: Tensor) ->
     def full(value: int, *shape: int) -> Tensor:
         return torch.full((count, *shape), value, dtype=torch.int32, device=device)
 
-    enemies = bank.enemy_spawns[slots] * UNITS + UNITS // 2
+    enemies = bank.mover_spawns[slots] * UNITS + UNITS // 2
     enemies[..., 1] += WALKER_DROP
     return State(
         world=slots,
@@ -120,9 +134,9 @@ def fresh_state(bank: WorldBank, slots: Tensor, seeds: Tensor, tiles: Tensor) ->
         coins=full(0),
         flash=full(0),
         speech=full(0),
-        enemy_kind=bank.enemy_kinds[slots],
-        enemy_position=enemies,
-        enemy_heading=full(0, ENEMY_SLOTS),
+        mover_kind=bank.mover_kinds[slots],
+        mover_position=enemies,
+        mover_heading=full(0, MOVER_SLOTS),
         seed=seeds,
         step=torch.zeros(count, dtype=torch.int64, device=device),
         done=torch.zeros(count, dtype=torch.bool, device=device),

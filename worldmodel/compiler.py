@@ -14,7 +14,7 @@ from worldmodel.prompt import Understanding, understand
 from worldmodel.spec import AtDepth, BehindDoor, Character, Lever, Sign, Where, WorldObject, WorldSpec
 from worldmodel.sprites import atlas, sprites
 
-COMPILER_VERSION = "3"
+COMPILER_VERSION = "4"
 """Part of every world's key; raised whenever the same package compiles to something else."""
 _EFFECTS = {"none": LeverEffect.NONE, "lights_flash": LeverEffect.FLASH, "open_door": LeverEffect.OPEN}
 
@@ -41,8 +41,9 @@ def compile_world(package: WorldPackage) -> CompiledWorld:
         effects=layout.effects,
         portals=layout.portals,
         spawns=layout.spawns,
-        enemy_kinds=layout.enemy_kinds,
-        enemy_spawns=layout.enemy_spawns,
+        mover_kinds=layout.mover_kinds,
+        mover_spawns=layout.mover_spawns,
+        mover_headings=layout.mover_headings,
         picture=paint(layout.tiles, look, boards, _seed(spec)),
         atlas=atlas(palette, burning=meaning.theme == "lava"),
         sprites=sprites(palette),
@@ -76,6 +77,14 @@ def _plan(spec: WorldSpec, meaning: Understanding, clip_of: dict[str, int]) -> P
         enemies=meaning.enemies,
         cave=meaning.cave,
         size=meaning.size,
+        density=meaning.density,
+        rooms=meaning.rooms,
+        verticality=meaning.verticality,
+        branches=meaning.branches,
+        secrets=meaning.secrets,
+        water=meaning.water,
+        ice=meaning.ice,
+        platforms=meaning.platforms,
     )
 
 

@@ -18,7 +18,11 @@ UNITS = 32
 """Units per tile (half pixels)."""
 MAP_HEIGHT, MAP_WIDTH = 24, 64
 """Every canvas in tiles (three screens high, eight wide); smaller layouts are padded with SOLID."""
-ENEMY_SLOTS = 8
+MOVER_SLOTS = 12
+"""Slots for what moves by itself: enemies and platforms."""
+MAX_ENEMIES, MAX_PLATFORMS = 8, 4
+PLATFORM_HALF = (24, 6)
+"""Half width and height of a moving platform's box, in units; players land on its top and pass it from below."""
 PLAYER_HALF = (10, 14)
 """Half width and height of the player's box, in units."""
 TERMINAL_SPEED = 16
@@ -46,6 +50,10 @@ class Tile(IntEnum):
     LEVER_ON = 9
     CHARACTER = 10
     GOAL = 11
+    WATER = 12
+    """Players swim in it: slow falls, UP rises, and jumps out at the surface."""
+    ICE = 13
+    """As solid as SOLID; who stands on it hardly gets a grip. Side view only."""
 
 
 TILE_CLASSES = len(Tile)
@@ -92,10 +100,22 @@ class LeverEffect(IntEnum):
     OPEN = 2
 
 
-class Enemy(IntEnum):
-    """Behaviour of one enemy slot."""
+class Mover(IntEnum):
+    """What fills a slot for things that move by themselves."""
 
     NONE = 0
     WALKER = 1
+    """Walks; turns at walls and, in side view, at edges."""
     GHOST = 2
+    """Drifts at random."""
     CHASER = 3
+    """Comes for the player when near."""
+    FLYER = 4
+    """Flies to and fro between walls, over edges."""
+    SPIDER = 5
+    """Goes up and down between floor and ceiling."""
+    PLATFORM = 6
+    """Carries players, in side view; turns at walls, along or up and down."""
+
+
+MOVERS = len(Mover)

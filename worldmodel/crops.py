@@ -132,10 +132,10 @@ def _atlas_crop(bank: WorldBank, state: State, classes: Tensor, offset: Tensor) 
 
 
 def _enemy_layer(bank: WorldBank, state: State, corner: Tensor) -> Tensor:
-    sprites = bank.sprites[state.world[:, None], state.enemy_kind.clamp(0, 3).long()]  # (B, E, T, T, 4)
-    sprites = torch.where((state.enemy_heading == 1)[..., None, None, None], sprites.flip(3), sprites)
-    places = torch.div(state.enemy_position, 2, rounding_mode="floor") - corner[:, None]
-    return _paste(sprites, places - TILE // 2, state.enemy_kind > 0)
+    sprites = bank.sprites[state.world[:, None], state.mover_kind.clamp(0, 3).long()]  # (B, E, T, T, 4)
+    sprites = torch.where((state.mover_heading == 1)[..., None, None, None], sprites.flip(3), sprites)
+    places = torch.div(state.mover_position, 2, rounding_mode="floor") - corner[:, None]
+    return _paste(sprites, places - TILE // 2, state.mover_kind > 0)
 
 
 def _player_layer(bank: WorldBank, state: State, centre: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from worldmodel.bank import WorldBank, mechanics_of
-from worldmodel.constants import ACTIONS, ENEMY_SLOTS, TILE_CLASSES, UNITS, Action, Tile
+from worldmodel.constants import ACTIONS, MOVER_SLOTS, TILE_CLASSES, UNITS, Action, Tile
 from worldmodel.crops import crop, tile_of
 from worldmodel.memory import Contacts
 from worldmodel.noise import dice
@@ -129,8 +129,8 @@ def enemy_features(bank: WorldBank, state: State, slots: Tensor) -> Tensor:
         index = slots[..., None].expand(*slots.shape, values.shape[-1]) if values.dim() == 3 else slots
         return values.gather(1, index)
 
-    position = pick(state.enemy_position)
-    rolled = pick(dice(state.seed, state.step, ENEMY_SLOTS))
+    position = pick(state.mover_position)
+    rolled = pick(dice(state.seed, state.step, MOVER_SLOTS))
     gap = state.position[:, None] - position
     cells = torch.div(gap, CHASE_CELL, rounding_mode="floor")
     speed = m["enemy_speed"][:, None].expand(slots.shape)
@@ -139,8 +139,8 @@ def enemy_features(bank: WorldBank, state: State, slots: Tensor) -> Tensor:
         [
             local_tiles(state.canvas, position),
             inside_tile(position),
-            onehot(pick(state.enemy_kind), 0, 3),
-            onehot(pick(state.enemy_heading), 0, 3),
+            onehot(pick(state.mover_kind), 0, 3),
+            onehot(pick(state.mover_heading), 0, 3),
             onehot(speed, 1, 3),
             onehot(top, 0, 1),
             onehot((rolled % 8 == 0).int(), 0, 1),
@@ -199,18 +199,18 @@ def decide_contacts(state: State, logits: dict[str, Tensor]) -> Contacts:
 
 
 def apply_enemies(bank: WorldBank, state: State, logits: dict[str, Tensor]) -> State:
-    """Every slot moved (logits (B, ENEMY_SLOTS, ...)); empty slots stay."""
+    """Every slot moved (logits (B, MOVER_SLOTS, ...)); empty slots stay."""
     table = torch.tensor(
         [[0, 0], [1, 0], [-1, 0], [0, -1], [0, 1]], dtype=torch.int32, device=state.canvas.device
     )
-    there = state.enemy_kind > 0
+    there = state.mover_kind > 0
     speed = mechanics_of(bank, state)["enemy_speed"][:, None, None]
     shift = table[logits["move"].argmax(-1)] * speed * there[..., None]
-    heading = torch.where(there, logits["heading"].argmax(-1).int(), state.enemy_heading)
+    heading = torch.where(there, logits["heading"].argmax(-1).int(), state.mover_heading)
     touched = ((logits["touch"].argmax(-1) == 1) & there).any(1)
     return state.updated(
-        enemy_position=state.enemy_position + shift,
-        enemy_heading=heading,
+        mover_position=state.mover_position + shift,
+        mover_heading=heading,
         touched=touched,
         step=state.step + 1,
     )

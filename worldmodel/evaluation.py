@@ -171,8 +171,8 @@ class _Tally:
         expected, told = simulator.step(before, actions.to(before.canvas.device), render=False)
         same = (own.position == expected.position).all(1) & (own.velocity == expected.velocity).all(1)
         self.same.append(same & (own.canvas == expected.canvas).flatten(1).all(1))
-        there = own.enemy_kind > 0
-        self.enemies.append((own.enemy_position == expected.enemy_position).all(-1)[there])
+        there = own.mover_kind > 0
+        self.enemies.append((own.mover_position == expected.mover_position).all(-1)[there])
         for event in Event:
             score = result.events[event.name.lower()]
             mine, theirs = seen.events[:, event], told.events[:, event]

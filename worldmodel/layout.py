@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from worldmodel.compiled import Mechanics, Placed
 from worldmodel.constants import (
-    ENEMY_SLOTS,
+    MOVER_SLOTS,
     MAP_HEIGHT,
     MAP_WIDTH,
     MAX_LINKS,
     UNITS,
-    Enemy,
+    Mover,
     LeverEffect,
     Tile,
 )
@@ -87,11 +87,24 @@ class Plan:
     hazards: float = 0.3
     """0 none .. 1 as many as stay fair."""
     coins: float = 0.5
-    enemies: tuple[Enemy, ...] = ()
+    enemies: tuple[Mover, ...] = ()
     cave: bool = True
     """Ceilings follow the ground, else storeys are open to their top."""
     size: float = 1.0
     """Length of the walk, 1 is normal: 20 to 30 seconds without a detour."""
+    density: float = 0.5
+    """How much stands in the way, 0..1; the four wishes are as in the spec, 0.5 normal."""
+    rooms: float = 0.5
+    verticality: float = 0.5
+    branches: float = 0.5
+    secrets: int = 1
+    """Hidden rewards."""
+    water: float = 0.0
+    """Share of pools, 0..1."""
+    ice: float = 0.0
+    """Share of the ground that is ice, 0..1; side view only."""
+    platforms: float = 0.0
+    """0 none .. 1 as many moving platforms as fit; side view only."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +116,9 @@ class Layout:
     effects: NDArray[np.uint8]
     portals: NDArray[np.int16]
     spawns: NDArray[np.int16]
-    enemy_kinds: NDArray[np.uint8]
-    enemy_spawns: NDArray[np.int16]
+    mover_kinds: NDArray[np.uint8]
+    mover_spawns: NDArray[np.int16]
+    mover_headings: NDArray[np.uint8]
     placed: tuple[Placed, ...]
 
 
@@ -504,7 +518,7 @@ def _add_coins(board: _Board) -> None:
 
 def _enemies(board: _Board) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     """Kinds and spawn tiles, none within a screen of the start."""
-    kinds, spawns = np.zeros(ENEMY_SLOTS, dtype=np.uint8), np.zeros((ENEMY_SLOTS, 2), dtype=np.int16)
+    kinds, spawns = np.zeros(MOVER_SLOTS, dtype=np.uint8), np.zeros((MOVER_SLOTS, 2), dtype=np.int16)
     spawns[:] = board.terrain.start
     away = np.abs(board.cells - np.array(board.terrain.start)).max(axis=1) > 8
     xs, ys = board.cells[:, 0], board.cells[:, 1]
@@ -513,9 +527,9 @@ def _enemies(board: _Board) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
         empty &= board.tiles[ys + 1, xs] == Tile.SOLID  # a walker over a pit would hang in the air
     chosen = np.flatnonzero(away & empty & (board.steps_at > 0))
     for slot, (kind, (x, y)) in enumerate(
-        zip(board.plan.enemies[:ENEMY_SLOTS], _apart(board, chosen), strict=False)
+        zip(board.plan.enemies[:MOVER_SLOTS], _apart(board, chosen), strict=False)
     ):
-        flies = kind == Enemy.GHOST and not board.terrain.top_view and board.tiles[y - 1, x] == Tile.EMPTY
+        flies = kind == Mover.GHOST and not board.terrain.top_view and board.tiles[y - 1, x] == Tile.EMPTY
         kinds[slot], spawns[slot] = kind, (x, y - 1 if flies else y)
     return kinds, spawns
 
@@ -523,7 +537,7 @@ def _enemies(board: _Board) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
 def _apart(board: _Board, chosen: NDArray[np.int64]) -> Iterable[tuple[int, int]]:
     """Cells in random order, each the farthest of a few draws from those before."""
     taken: list[NDArray[np.int64]] = []
-    for _ in range(min(ENEMY_SLOTS, len(chosen))):
+    for _ in range(min(MOVER_SLOTS, len(chosen))):
         draws = board.cells[board.rng.choice(chosen, size=6)]
         gaps = [min([float(np.abs(draw - other).max()) for other in taken], default=0.0) for draw in draws]
         taken.append(draws[int(np.argmax(gaps))])
@@ -590,15 +604,16 @@ def _guess_steps(terrain: Terrain) -> NDArray[np.int32]:
 
 
 def _finish(board: _Board, steps: NDArray[np.int32]) -> Layout:
-    kinds, enemy_spawns = _enemies(board)
+    kinds, mover_spawns = _enemies(board)
     return Layout(
         tiles=board.tiles,
         links=board.links,
         effects=board.effects,
         portals=board.portals,
         spawns=_spawns(board, steps),
-        enemy_kinds=kinds,
-        enemy_spawns=enemy_spawns,
+        mover_kinds=kinds,
+        mover_spawns=mover_spawns,
+        mover_headings=np.zeros(MOVER_SLOTS, dtype=np.uint8),
         placed=tuple(sorted(board.placed, key=lambda placed: placed.index)),
     )
 

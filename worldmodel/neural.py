@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from worldmodel.bank import BankedModel
-from worldmodel.constants import ACTIONS, ENEMY_SLOTS, FPS, FRAME, SAMPLE_RATE
+from worldmodel.constants import ACTIONS, MOVER_SLOTS, FPS, FRAME, SAMPLE_RATE
 from worldmodel.crops import read_layers
 from worldmodel.decoder import Decoder, DecoderConfig, decoder_inputs
 from worldmodel.dynamics import (
@@ -74,7 +74,7 @@ class NeuralWorldModel(BankedModel):
         )
         found = decide_contacts(moved, self._infer(self.dynamics.touch, touch_features(moved, actions)))
         touched, events, clip = apply_contacts(self.bank, moved, found)
-        slots = torch.arange(ENEMY_SLOTS, device=self.device).expand(len(state), -1)
+        slots = torch.arange(MOVER_SLOTS, device=self.device).expand(len(state), -1)
         enemies = self._infer(self.dynamics.enemies, enemy_features(self.bank, touched, slots))
         after = apply_enemies(self.bank, touched, enemies)
         after = freeze(state, after)

@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from worldmodel.bank import MAX_SPAWNS, WorldBank, fresh_state
-from worldmodel.constants import ACTIONS, ENEMY_SLOTS, MAP_HEIGHT, MAP_WIDTH, MAX_LINKS, UNITS, Tile
+from worldmodel.constants import ACTIONS, MOVER_SLOTS, MAP_HEIGHT, MAP_WIDTH, MAX_LINKS, UNITS, Tile
 from worldmodel.protocol import State
 
 SPRINKLE = {
@@ -54,8 +54,8 @@ class Practice:
             effects=self._randint(0, 3, maps, MAX_LINKS).to(torch.uint8),
             portals=self._free(tiles, MAX_LINKS),
             spawns=self._free(tiles, MAX_SPAWNS),
-            enemy_kinds=self._randint(0, 4, maps, ENEMY_SLOTS),
-            enemy_spawns=self._free(tiles, ENEMY_SLOTS),
+            mover_kinds=self._randint(0, 4, maps, MOVER_SLOTS),
+            mover_spawns=self._free(tiles, MOVER_SLOTS),
             mechanics=self._mechanics(maps),
         )
 
@@ -72,9 +72,9 @@ class Practice:
         position = (state.position + jitter).clamp(min=UNITS).minimum(limit).to(torch.int32)
         velocity = torch.stack([self._randint(-8, 9, count), self._randint(-18, 17, count)], 1)
         timer = self._randint(1, 90, count)
-        heading = self._randint(0, 4, count, ENEMY_SLOTS)
-        close = self._rand(count, ENEMY_SLOTS, 1) < 0.3  # so that touching is often seen
-        near = position[:, None] + self._randint(-48, 49, count, ENEMY_SLOTS, 2)
+        heading = self._randint(0, 4, count, MOVER_SLOTS)
+        close = self._rand(count, MOVER_SLOTS, 1) < 0.3  # so that touching is often seen
+        near = position[:, None] + self._randint(-48, 49, count, MOVER_SLOTS, 2)
         return state.updated(
             position=position,
             velocity=velocity * (self._rand(count, 1) < 0.5),
@@ -84,9 +84,9 @@ class Practice:
             keys=self._randint(0, 4, count) * (self._rand(count) < 0.6),
             flash=torch.where(self._rand(count) < 0.1, timer, 0),
             speech=torch.where(self._rand(count) < 0.3, timer, 0),
-            enemy_position=torch.where(close, near, state.enemy_position).clamp(min=0),
-            enemy_heading=torch.where(
-                (state.enemy_kind == 1) & (self.bank.mechanics[slots, :1] == 0), heading % 2, heading
+            mover_position=torch.where(close, near, state.mover_position).clamp(min=0),
+            mover_heading=torch.where(
+                (state.mover_kind == 1) & (self.bank.mechanics[slots, :1] == 0), heading % 2, heading
             ),
         )
 

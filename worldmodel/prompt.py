@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from worldmodel.compiled import Mechanics
-from worldmodel.constants import ENEMY_SLOTS, Enemy
+from worldmodel.constants import MOVER_SLOTS, Mover
 from worldmodel.spec import WorldSpec
 from worldmodel.travel import jump_height
 
@@ -125,7 +125,7 @@ _DEFAULTS = {
     "darkness": 0.0, "size": 1.0, "top": 0.0,
 }  # fmt: skip
 _CAVES = frozenset({"cave", "lava", "warehouse", "ice"})
-_KINDS = {"walkers": Enemy.WALKER, "ghosts": Enemy.GHOST, "chasers": Enemy.CHASER}
+_KINDS = {"walkers": Mover.WALKER, "ghosts": Mover.GHOST, "chasers": Mover.CHASER}
 _NORMAL_ENEMIES = 4
 _WORD_OF: dict[str, str] = {w: concept for concept, words in _AMOUNTS.items() for w in words.split()}
 
@@ -143,7 +143,7 @@ class Understanding:
     """0..1."""
     coins: float
     """0..1."""
-    enemies: tuple[Enemy, ...]
+    enemies: tuple[Mover, ...]
     cave: bool
     """Ceilings close to the ground."""
     size: float
@@ -151,6 +151,19 @@ class Understanding:
     understood: tuple[str, ...]
     inferred: tuple[str, ...]
     style: tuple[str, ...]
+    density: float = 0.5
+    """The wishes for the layout, 0..1 as in the spec, 0.5 normal."""
+    rooms: float = 0.5
+    verticality: float = 0.5
+    branches: float = 0.5
+    secrets: int = 1
+    water: float = 0.0
+    """0..1, as in the spec."""
+    ice: float = 0.0
+    platforms: float = 0.0
+    colours: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    """RGB 0..255 that the prompt names, by what they colour: ``ground``, ``backdrop``, ``accent`` (decorations,
+    lights), ``player``, ``enemies``, ``water`` or ``all`` where it does not say."""
 
     @property
     def notes(self) -> dict[str, list[str]]:
@@ -167,7 +180,7 @@ class _Reading:
     """Numbers found so far and the words they came from."""
 
     values: dict[str, float] = field(default_factory=dict)
-    enemy_kind: str | None = None
+    mover_kind: str | None = None
     enemy_amount: float | None = None
     enemy_speed: float = 1.0
     understood: list[str] = field(default_factory=list)
@@ -291,8 +304,8 @@ def _read_enemy(
             reading.enemy_speed = setting[1]
             used += [*boosts, j]
     if amount > 0 and concept != "enemies":
-        reading.enemy_kind = concept
-    if concept == "enemies" or amount > 0 or reading.enemy_kind in (None, concept):
+        reading.mover_kind = concept
+    if concept == "enemies" or amount > 0 or reading.mover_kind in (None, concept):
         reading.enemy_amount = amount
     what = concept if amount > 0 else f"no {concept}"
     speed = {True: ", slow", False: ""}[reading.enemy_speed < 1] + (
@@ -313,7 +326,7 @@ def _read_settings(words: list[str], clauses: list[int], reading: _Reading) -> N
             reading.take(words, [*negated, i], f"{concept} as usual")
             continue
         if concept == "enemies":
-            reading.enemy_amount = reading.enemy_amount if reading.enemy_kind else value
+            reading.enemy_amount = reading.enemy_amount if reading.mover_kind else value
         elif concept not in reading.values or boosts:
             middle = 1.0 if concept in ("speed", "gravity", "jump", "size") else value
             reading.values[concept] = middle + (value - middle) * (1.4 if boosts else 1.0)
@@ -363,8 +376,8 @@ def _explicit(view: str | None, wanted: str) -> float | None:
     return None if view is None else float(view == wanted)
 
 
-def _enemies(spec: WorldSpec, reading: _Reading, theme: str, inferred: list[str]) -> tuple[Enemy, ...]:
-    kind, amount = reading.enemy_kind, reading.enemy_amount
+def _enemies(spec: WorldSpec, reading: _Reading, theme: str, inferred: list[str]) -> tuple[Mover, ...]:
+    kind, amount = reading.mover_kind, reading.enemy_amount
     if spec.mechanics.enemies == "none":
         return ()
     if spec.mechanics.enemies is not None:
@@ -378,7 +391,7 @@ def _enemies(spec: WorldSpec, reading: _Reading, theme: str, inferred: list[str]
         kind = "walkers"
         inferred.append("the enemies walk")
     count = round(_NORMAL_ENEMIES * amount)
-    return (_KINDS[kind],) * min(ENEMY_SLOTS, count) if kind else ()
+    return (_KINDS[kind],) * min(MOVER_SLOTS, count) if kind else ()
 
 
 def _say(concept: str, value: float) -> str:

@@ -58,12 +58,24 @@ class State:
     """(B,) int32: steps for which the lights go on flashing."""
     speech: Tensor
     """(B,) int32: steps until a character may speak again."""
-    enemy_kind: Tensor
-    """(B, ENEMY_SLOTS) int32 of Enemy."""
-    enemy_position: Tensor
-    """(B, ENEMY_SLOTS, 2) int32 units."""
-    enemy_heading: Tensor
-    """(B, ENEMY_SLOTS) int32: 0 right, 1 left, 2 up, 3 down."""
+    held: Tensor
+    """(B,) bool: UP was held in the last step; a jump in the air needs it pressed anew."""
+    air: Tensor
+    """(B,) int32: jumps left to make in the air."""
+    riding: Tensor
+    """(B,) bool: standing on a moving platform."""
+    look: Tensor
+    """(B,) int32 pixels by which the camera leads the player now, negative to the left."""
+    score: Tensor
+    """(B,) int32: 10 a coin, 25 a key, 50 a door opened with one, 100 the goal."""
+    mover_kind: Tensor
+    """(B, MOVER_SLOTS) int32 of Mover."""
+    mover_position: Tensor
+    """(B, MOVER_SLOTS, 2) int32 units."""
+    mover_heading: Tensor
+    """(B, MOVER_SLOTS) int32: 0 right, 1 left, 2 up, 3 down."""
+    mover_moved: Tensor
+    """(B, MOVER_SLOTS) bool: moved in the last step; a platform takes its riders along."""
     seed: Tensor
     """(B,) int64: key of the counter-based noise."""
     step: Tensor

@@ -75,7 +75,7 @@ def _nodes(state: State) -> Tensor:
 
 def reachability(world: CompiledWorld, *, limit: int = 60_000) -> Reach:
     """Search from the true start; ``limit`` bounds the number of nodes."""
-    calm = replace(world, key=f"{world.key}:calm", enemy_kinds=np.zeros_like(world.enemy_kinds))
+    calm = replace(world, key=f"{world.key}:calm", mover_kinds=np.zeros_like(world.mover_kinds))
     simulator = Simulator()
     frontier = simulator.spawn([calm], [0])
     seen: set[int] = set(_nodes(frontier).tolist())

@@ -16,7 +16,7 @@ from torch import Tensor
 from worldmodel.bank import BankedModel, WorldBank, mechanics_of
 from worldmodel.constants import (
     ACTIONS,
-    ENEMY_SLOTS,
+    MOVER_SLOTS,
     FPS,
     FRAME,
     PLAYER_HALF,
@@ -24,7 +24,7 @@ from worldmodel.constants import (
     TERMINAL_SPEED,
     UNITS,
     Action,
-    Enemy,
+    Mover,
     Tile,
 )
 from worldmodel.crops import crop, tile_of
@@ -183,24 +183,24 @@ def look_around(state: State, intent: Intent) -> Contacts:
 
 def move_enemies(state: State, mechanics: dict[str, Tensor]) -> State:
     """Walkers turn at walls and edges, ghosts drift at random, chasers come for the player when near."""
-    rolled = dice(state.seed, state.step, ENEMY_SLOTS)
+    rolled = dice(state.seed, state.step, MOVER_SLOTS)
     fresh, turn = rolled % 8 == 0, ((rolled >> 8) % 4).int()
-    kind, heading = state.enemy_kind, state.enemy_heading
+    kind, heading = state.mover_kind, state.mover_heading
     speed, top = mechanics["enemy_speed"][:, None], (mechanics["top_view"] > 0)[:, None]
     towards, sees = chase(state)
-    wanted = torch.where((kind == Enemy.GHOST) & fresh, turn, heading)
-    wanted = torch.where(kind == Enemy.CHASER, towards, wanted)
+    wanted = torch.where((kind == Mover.GHOST) & fresh, turn, heading)
+    wanted = torch.where(kind == Mover.CHASER, towards, wanted)
     step = heading_vector(wanted) * speed[..., None]
     blocked = enemy_blocked(state, wanted, step, top)
-    waits = (kind == Enemy.CHASER) & (fresh | ~sees)
+    waits = (kind == Mover.CHASER) & (fresh | ~sees)
     moves = (kind > 0) & ~blocked & ~waits
-    position = state.enemy_position + torch.where(moves[..., None], step, 0)
-    turned = torch.where((kind == Enemy.WALKER) & ~top, flip(wanted), turn)
-    heading = torch.where(blocked & (kind != Enemy.CHASER), turned, wanted)
+    position = state.mover_position + torch.where(moves[..., None], step, 0)
+    turned = torch.where((kind == Mover.WALKER) & ~top, flip(wanted), turn)
+    heading = torch.where(blocked & (kind != Mover.CHASER), turned, wanted)
     gap = (position - state.position[:, None]).abs()
     touched = ((gap[..., 0] < TOUCH[0]) & (gap[..., 1] < TOUCH[1]) & (kind > 0)).any(1)
     return state.updated(
-        enemy_position=position, enemy_heading=heading.int(), touched=touched, step=state.step + 1
+        mover_position=position, mover_heading=heading.int(), touched=touched, step=state.step + 1
     )
 
 
@@ -211,7 +211,7 @@ def flip(heading: Tensor) -> Tensor:
 
 def chase(state: State) -> tuple[Tensor, Tensor]:
     """(B, E) heading towards the player, and whether it is in sight; in half tiles."""
-    cell = torch.div(state.position[:, None] - state.enemy_position, CHASE_CELL, rounding_mode="floor")
+    cell = torch.div(state.position[:, None] - state.mover_position, CHASE_CELL, rounding_mode="floor")
     dx, dy = cell.unbind(-1)
     sideways = dx.abs() >= dy.abs()
     heading = torch.where(sideways, (dx < 0).int(), 2 + (dy >= 0).int())
@@ -221,10 +221,10 @@ def chase(state: State) -> tuple[Tensor, Tensor]:
 def enemy_blocked(state: State, wanted: Tensor, step: Tensor, top: Tensor) -> Tensor:
     """(B, E) whether a wall, or for walkers in side view the end of the floor, is ahead."""
     half = torch.tensor(ENEMY_HALF, dtype=torch.int32, device=step.device)
-    ahead = state.enemy_position + step + heading_vector(wanted) * half
+    ahead = state.mover_position + step + heading_vector(wanted) * half
     tile = tile_of(ahead)
     tiles = crop(state.canvas, tile, radius=0)[..., 0, 0]
     below = crop(state.canvas, tile + torch.tensor([0, 1], device=tile.device), radius=0)[..., 0, 0]
     wall = (tiles == Tile.SOLID) | (tiles == Tile.DOOR)
-    edge = (state.enemy_kind == Enemy.WALKER) & ~top & (below != Tile.SOLID)
+    edge = (state.mover_kind == Mover.WALKER) & ~top & (below != Tile.SOLID)
     return wall | edge

@@ -185,15 +185,71 @@ class Mechanics(_Part):
     collectibles: Annotated[float | None, Field(ge=0, le=1)] = None
     darkness: Annotated[float | None, Field(ge=0, le=1)] = None
     """0 daylight, 1 only the light around the player."""
-    enemies: Literal["none", "walkers", "ghosts", "chasers"] | None = None
+    enemies: Literal["none", "walkers", "ghosts", "chasers", "flyers", "spiders"] | None = None
+    double_jump: bool | None = None
+    """A second jump in the air. Side view only."""
+    wind: Annotated[float | None, Field(ge=-1, le=1)] = None
+    """-1 a gale to the left, 0 none, 1 a gale to the right."""
+    water: Annotated[float | None, Field(ge=0, le=1)] = None
+    """Share of pools: 0 none, 1 as many as fit."""
+    ice: Annotated[float | None, Field(ge=0, le=1)] = None
+    """Share of the ground that is ice. Side view only."""
+    platforms: Annotated[float | None, Field(ge=0, le=1)] = None
+    """Moving platforms: 0 none, 1 as many as fit. Side view only."""
+    day_length: Annotated[float | None, Field(ge=0, le=300)] = None
+    """Seconds of a day and a night together; 0 for no change of light."""
+    coins_needed: Annotated[int | None, Field(ge=0, le=9)] = None
+    """Coins without which the goal does not count; never more than can be collected."""
+
+
+class LayoutWishes(_Part):
+    """The shape of the map. Everything left out is inferred from the prompt. 0.5 is normal."""
+
+    size: Annotated[float | None, Field(ge=0, le=1)] = None
+    """Length of the walk."""
+    density: Annotated[float | None, Field(ge=0, le=1)] = None
+    """How much stands in the way: 0 wide open, 1 crowded."""
+    rooms: Annotated[float | None, Field(ge=0, le=1)] = None
+    """0 one open stretch, 1 many rooms with walls between them."""
+    verticality: Annotated[float | None, Field(ge=0, le=1)] = None
+    """0 flat, 1 as much up and down as the map allows."""
+    branches: Annotated[float | None, Field(ge=0, le=1)] = None
+    """Ways that lead aside from the way to the goal."""
+    secrets: Annotated[int | None, Field(ge=0, le=4)] = None
+    """Hidden rewards: places with coins that the straight way does not pass."""
+
+
+class Sprites(_Part):
+    """Pictures for what moves; each is scaled to 16 x 16 pixels, its plain background cut away."""
+
+    player: MediaName | None = None
+    enemy: MediaName | None = None
+    character: MediaName | None = None
+
+
+class Effects(_Part):
+    """Sounds for what happens, in place of the synthesised ones."""
+
+    collect: MediaName | None = None
+    key: MediaName | None = None
+    door: MediaName | None = None
+    hurt: MediaName | None = None
+    portal: MediaName | None = None
+    lever: MediaName | None = None
+    goal: MediaName | None = None
+    died: MediaName | None = None
 
 
 class Style(_Part):
     """Media that colours, textures and pace are taken from."""
 
     reference: MediaName | None = None
-    """A picture."""
+    """A picture: colours and textures."""
     video: MediaName | None = None
+    """Colours, pace, and how the camera leads."""
+    backdrop: MediaName | None = None
+    """A picture that is the world's background."""
+    sprites: Sprites = Sprites()
 
 
 class WorldSpec(_Part):
@@ -203,6 +259,7 @@ class WorldSpec(_Part):
     prompt: Prompt
     """What the world is, in words."""
     mechanics: Mechanics = Mechanics()
+    layout: LayoutWishes = LayoutWishes()
     style: Style = Style()
     objects: Annotated[
         tuple[WorldObject, ...],
@@ -211,6 +268,7 @@ class WorldSpec(_Part):
     ] = ()
     music: MediaName | None = None
     """A sound that plays in a loop."""
+    effects: Effects = Effects()
     seed: Annotated[int, Field(ge=0, le=limits.SEED)] = 0
     """Another seed gives another layout of the same world."""
     remix_of: Slug | None = None
@@ -250,6 +308,11 @@ def _media_uses(spec: WorldSpec) -> Iterator[MediaUse]:
         yield MediaUse(spec.style.reference, "picture", ("style", "reference"))
     if spec.style.video is not None:
         yield MediaUse(spec.style.video, "video", ("style", "video"))
+    if spec.style.backdrop is not None:
+        yield MediaUse(spec.style.backdrop, "picture", ("style", "backdrop"))
+    for who, name in spec.style.sprites:
+        if name is not None:
+            yield MediaUse(name, "picture", ("style", "sprites", who))
     for index, thing in enumerate(spec.objects):
         if isinstance(thing, Sign) and thing.image is not None:
             yield MediaUse(thing.image, "picture", ("objects", index, "image"))
@@ -257,6 +320,9 @@ def _media_uses(spec: WorldSpec) -> Iterator[MediaUse]:
             yield MediaUse(thing.says, "sound", ("objects", index, "says"))
     if spec.music is not None:
         yield MediaUse(spec.music, "sound", ("music",))
+    for event, name in spec.effects:
+        if name is not None:
+            yield MediaUse(name, "sound", ("effects", event))
 
 
 def json_schema() -> dict[str, Any]:

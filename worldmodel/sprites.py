@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from worldmodel.constants import TILE, TILE_CLASSES, Tile
+from worldmodel.constants import MOVERS, TILE, TILE_CLASSES, Tile
 from worldmodel.palette import Palette, mix
 
 _COIN = """
@@ -321,5 +321,9 @@ def atlas(palette: Palette, *, burning: bool = False) -> NDArray[np.uint8]:
 
 
 def sprites(palette: Palette) -> NDArray[np.uint8]:
-    """(4, TILE, TILE, 4) RGBA: player, walker, ghost, chaser, facing right."""
-    return np.stack([draw(art, palette) for art in (_PLAYER, _WALKER, _GHOST, _CHASER)])
+    """(MOVERS, TILE, 2*TILE, 4) RGBA facing right: see :class:`worldmodel.compiled.CompiledWorld`."""
+    arts = (_PLAYER, _WALKER, _GHOST, _CHASER, _GHOST, _CHASER, _DOOR)
+    pixels = np.zeros((MOVERS, TILE, 2 * TILE, 4), dtype=np.uint8)
+    for kind, art in enumerate(arts):
+        pixels[kind, :, TILE // 2 : TILE // 2 + TILE] = draw(art, palette)
+    return pixels

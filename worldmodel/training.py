@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 
 from worldmodel.bank import WorldBank, mechanics_of
-from worldmodel.constants import ENEMY_SLOTS
+from worldmodel.constants import MOVER_SLOTS
 from worldmodel.crops import read_layers
 from worldmodel.decoder import decoder_inputs
 from worldmodel.dynamics import (
@@ -47,7 +47,7 @@ class TrainConfig:
     dynamics_steps: int = 18_000
     dynamics_batch: int = 1536
     enemy_slots: int = 2
-    """Enemy slots per row that a step learns from."""
+    """Mover slots per row that a step learns from."""
     learning_rate: float = 1e-3
     ema: float = 0.998
     maps: int = 192
@@ -153,13 +153,13 @@ def enemy_loss(
     logits: dict[str, Tensor], before: State, after: State, slots: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy over filled slots (B, S), and the share of them that is exact."""
-    shift = after.enemy_position - before.enemy_position
+    shift = after.mover_position - before.mover_position
     x, y = shift.sign().unbind(-1)
     move = torch.where(x > 0, 1, torch.where(x < 0, 2, torch.where(y < 0, 3, torch.where(y > 0, 4, 0))))
-    gap = (after.enemy_position - before.position[:, None]).abs()
+    gap = (after.mover_position - before.position[:, None]).abs()
     touch = ((gap[..., 0] < TOUCH[0]) & (gap[..., 1] < TOUCH[1])).long()
-    wanted = {"move": move, "heading": after.enemy_heading.long(), "touch": touch}
-    there = before.enemy_kind.gather(1, slots) > 0
+    wanted = {"move": move, "heading": after.mover_heading.long(), "touch": touch}
+    there = before.mover_kind.gather(1, slots) > 0
     losses, exact = [], there.clone()
     for name in ENEMY_SIZES:
         target = wanted[name].gather(1, slots)
@@ -193,7 +193,7 @@ class DynamicsTrainer:
             self.net.touch(touch_features(targets.moved, self.actions)), targets.found
         )
         slots = torch.rand(
-            len(self.state), ENEMY_SLOTS, generator=self.practice.generator, device=bank.device
+            len(self.state), MOVER_SLOTS, generator=self.practice.generator, device=bank.device
         )
         slots = slots.argsort(1)[:, : config.enemy_slots]
         mechanics = mechanics_of(bank, self.state)
