@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch import Tensor
 
 from tests.small_worlds import small_world
 from worldmodel.compiled import CompiledWorld, Mechanics
-from worldmodel.constants import UNITS, Action, Mover, Event, LeverEffect, Tile
+from worldmodel.constants import UNITS, Action, Event, LeverEffect, Mover, Tile
+from worldmodel.daylight import darkness
 from worldmodel.protocol import Observation, State, concatenate
 from worldmodel.simulator import Simulator
 
@@ -242,3 +246,156 @@ def test_flashing_lights_change_the_whole_picture() -> None:
     lit, dim = calm.updated(flash=torch.tensor([10])), calm.updated(flash=torch.tensor([9]))
     means = [simulator.render(s).float().mean().item() for s in (lit, calm, dim)]
     assert means[0] > means[1] + 50 > means[2] + 50
+
+
+def trace(
+    world: CompiledWorld, actions: list[Action], change: dict[str, Tensor] | None = None
+) -> list[State]:
+    """The states of one player, the first one included."""
+    model = Simulator()
+    state = model.spawn([world], [0])
+    state = state.updated(**(change or {}))
+    states = [state]
+    for action in actions:
+        state, _ = model.step(state, torch.tensor([int(action)]), render=False)
+        states.append(state)
+    return states
+
+
+def height(state: State) -> int:
+    return int(state.position[0, 1])
+
+
+def test_a_second_jump_in_the_air_needs_the_key_pressed_anew_and_comes_once() -> None:
+    world = small_world("\n".join(["#" * 6] + ["#....#"] * 8 + ["#.@..#", "#" * 6]), Mechanics(air_jumps=1))
+    held = trace(world, [Action.UP] * 16)
+    again = trace(world, [Action.UP] * 8 + [Action.NOOP] + [Action.UP] * 8)
+    thrice = trace(world, ([Action.UP] * 6 + [Action.NOOP]) * 3)
+    single = trace(replace_mechanics(world, air_jumps=0), [Action.UP] * 8 + [Action.NOOP] + [Action.UP] * 8)
+    assert min(map(height, held)) == min(map(height, single))
+    assert min(map(height, again)) < min(map(height, single)) - 60
+    assert min(map(height, thrice)) >= min(map(height, again)) - 40
+    assert sum(int(b.velocity[0, 1]) == -16 for b in thrice) == 2
+
+
+def test_in_water_one_sinks_slowly_swims_up_and_jumps_out_at_the_surface() -> None:
+    world = small_world(
+        "\n".join(["#" * 5] + ["#...#"] * 4 + ["#~~~#"] * 2 + ["#~@~#".replace("@", "~")] + ["#####"])
+    )
+    start = {"position": torch.tensor([[80, 5 * 32 + 60]], dtype=torch.int32)}
+    sinking = trace(world, [Action.NOOP] * 6, start)
+    assert max(int(s.velocity[0, 1]) for s in sinking) == 3
+    rising = trace(world, [Action.UP] * 30, start)
+    assert min(int(s.velocity[0, 1]) for s in rising) == -16
+    assert min(map(height, rising)) < 4 * 32
+    walking = trace(world, [Action.RIGHT] * 4, start)
+    assert max(int(s.velocity[0, 0]) for s in walking) == 4
+
+
+def test_ice_gives_hardly_any_grip_and_is_solid() -> None:
+    stone, ice = (small_world(f"#########\n#.......#\n#@......#\n{floor * 9}") for floor in "#%")
+    on_stone, on_ice = (trace(world, [Action.RIGHT] * 8 + [Action.NOOP] * 8)[-1] for world in (stone, ice))
+    assert int(on_stone.velocity[0, 0]) == 0
+    assert height(on_ice) == height(on_stone)
+    slid = trace(ice, [Action.RIGHT] * 8 + [Action.NOOP] * 3)
+    assert int(slid[-1].velocity[0, 0]) == 3
+    assert [int(s.velocity[0, 0]) for s in slid[:4]] == [0, 1, 2, 3]
+
+
+def test_wind_drifts_who_is_in_the_air_and_not_who_stands() -> None:
+    world = small_world(
+        "\n".join(["#" * 12] + ["#..........#"] * 6 + ["#....@.....#", "#" * 12]), Mechanics(wind=-2)
+    )
+    standing, flying = trace(world, [Action.NOOP] * 8), trace(world, [Action.UP] * 8)
+    assert int(standing[-1].position[0, 0]) == int(standing[0].position[0, 0])
+    assert int(flying[-1].position[0, 0]) == int(flying[0].position[0, 0]) - 2 * 7
+
+
+def test_a_platform_carries_its_rider_along_and_turns_at_walls() -> None:
+    world = small_world("##########\n#........#\n#..@.....#\n#..-.....#\n#........#\n##########")
+    states = trace(world, [Action.NOOP] * 300)
+    riding = states[10:]
+    assert all(bool(s.riding[0]) for s in riding)
+    gaps = {int(s.position[0, 0] - s.mover_position[0, 0, 0]) for s in riding}
+    assert max(gaps) - min(gaps) <= 2
+    assert len({int(s.position[0, 0]) for s in riding}) > 100
+    assert {int(s.mover_heading[0, 0]) for s in riding} == {0, 1}
+    jumping = trace(world, [Action.NOOP] * 10 + [Action.UP] * 3)
+    assert height(jumping[-1]) < height(jumping[10]) - 30
+
+
+def test_a_lift_carries_up_and_down_and_is_passed_from_below() -> None:
+    world = small_world("\n".join(["#" * 7] + ["#.....#"] * 5 + ["#..@..#", "#..|..#", "#.....#", "#" * 7]))
+    heights = [height(s) for s in trace(world, [Action.NOOP] * 400)[10:]]
+    assert max(heights) - min(heights) > 4 * 32
+    below = {"position": torch.tensor([[3 * 32 + 16, 9 * 32 - 14]], dtype=torch.int32)}
+    passed = trace(world, [Action.UP] * 10, below)
+    assert min(map(height, passed)) < 8 * 32 - 40
+
+
+def test_nobody_is_pressed_into_a_ceiling_by_a_lift() -> None:
+    world = small_world(
+        "\n".join(["#" * 7, "#.....#", "#.###.#", "#.....#", "#..@..#", "#..|..#", "#.....#", "#" * 7])
+    )
+    for state in trace(world, [Action.NOOP] * 300):
+        x, y = state.position[0].tolist()
+        corners = [(x + dx, y + dy) for dx in (-10, 9) for dy in (-14, 13)]
+        assert all(state.canvas[0, cy // 32, cx // 32] != Tile.SOLID for cx, cy in corners)
+
+
+def test_flyers_cross_gaps_and_spiders_go_up_and_down() -> None:
+    world = small_world(
+        "########\n#.f..s.#\n#......#\n#......#\n##.##.##\n########", Mechanics(enemy_speed=2)
+    )
+    states = trace(world, [Action.NOOP] * 120)
+    flyer, spider = (torch.stack([s.mover_position[0, i] for s in states]) for i in (0, 1))
+    assert int(flyer[:, 0].max() - flyer[:, 0].min()) > 4 * 32
+    assert len(flyer[:, 1].unique()) == 1
+    assert int(spider[:, 1].max() - spider[:, 1].min()) > 2 * 32
+    assert len(spider[:, 0].unique()) == 1
+
+
+def test_the_goal_waits_for_its_coins_and_points_are_counted() -> None:
+    drawing = "########\n#@.o.oG#\n########"
+    walk = [Action.RIGHT] * 40
+    enough, short = (trace(small_world(drawing, Mechanics(coins_needed=n)), walk)[-1] for n in (2, 3))
+    assert bool(enough.done[0])
+    assert not bool(short.done[0])
+    assert int(enough.score[0]) == 2 * 10 + 100
+    assert int(short.score[0]) == 20
+
+
+def test_night_falls_and_ends() -> None:
+    world = small_world("####\n#@.#\n####", Mechanics(day_length=100))
+    model = Simulator()
+    levels = [float(darkness(model.bank, s)) for s in trace_with(model, world, 100)]
+    assert levels[0] == 0
+    assert levels[50] == 2
+    assert levels[100] == 0
+    assert (
+        model.render(trace_with(model, world, 50)[-1]).float().mean()
+        < 0.8 * model.render(trace_with(model, world, 0)[-1]).float().mean()
+    )
+
+
+def trace_with(model: Simulator, world: CompiledWorld, steps: int) -> list[State]:
+    states = [model.spawn([world], [0])]
+    for _ in range(steps):
+        states.append(model.step(states[-1], torch.tensor([0]), render=False)[0])
+    return states
+
+
+def test_the_camera_leads_where_the_player_faces() -> None:
+    world = small_world(
+        "\n".join(["#" * 30] + ["#" + "." * 28 + "#"] * 20 + ["#" * 14 + "@" + "#" * 15]),
+        Mechanics(look_ahead=16),
+    )
+    right = trace(world, [Action.RIGHT] + [Action.NOOP] * 12)[-1]
+    left = trace(world, [Action.LEFT] + [Action.NOOP] * 20)[-1]
+    assert int(right.look[0]) == 16
+    assert int(left.look[0]) == -16
+
+
+def replace_mechanics(world: CompiledWorld, **changes: int) -> CompiledWorld:
+    mechanics = replace(world.mechanics, **changes)
+    return replace(world, mechanics=mechanics, key=f"{world.key}{mechanics}")

@@ -13,7 +13,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from worldmodel.compiled import CompiledWorld, Mechanics
-from worldmodel.constants import MOVER_SLOTS, PLAYER_HALF, UNITS
+from worldmodel.constants import MOVER_SLOTS, PLATFORM_HALF, PLAYER_HALF, UNITS, Mover
 from worldmodel.protocol import State
 
 MECHANICS = (
@@ -45,7 +45,12 @@ def mechanics_row(mechanics: Mechanics) -> list[int]:
 
 def mechanics_of(bank: WorldBank, state: State) -> dict[str, Tensor]:
     """(B,) int32 columns of MECHANICS by name, for each row's world."""
-    return dict(zip(MECHANICS, bank.mechanics[state.world].unbind(1), strict=True))
+    return mechanics_columns(bank, state.world)
+
+
+def mechanics_columns(bank: WorldBank, slots: Tensor) -> dict[str, Tensor]:
+    """The same for slots (B,)."""
+    return dict(zip(MECHANICS, bank.mechanics[slots].unbind(1), strict=True))
 
 
 class WorldBank:
@@ -75,7 +80,9 @@ class WorldBank:
 
     def __getattr__(self, name: str) -> Tensor:
         """(W, ...) stacks: tiles, links, effects, portals, spawns, spawn_count, mover_kinds,
-        mover_spawns, picture, atlas, sprites, mechanics."""
+        mover_spawns, mover_headings, mechanics; and, four bytes of a pixel packed into an int32,
+        picture (W, height * width), atlas (W, TILE_CLASSES * TILE * TILE) and
+        sprites (W, 2 directions * MOVERS * TILE * 2 TILE), facing right and left."""
         stacks: dict[str, Tensor] = self.__dict__.get("_stacks", {})
         if name not in stacks:
             raise AttributeError(f"the bank holds no {name!r} (no world was added yet?)")
@@ -99,11 +106,21 @@ def _arrays(worlds: list[CompiledWorld]) -> dict[str, list[np.ndarray]]:
         "spawns": [padded_spawns(w).astype(np.int32) for w in worlds],
         "mover_kinds": [w.mover_kinds.astype(np.int32) for w in worlds],
         "mover_spawns": [w.mover_spawns.astype(np.int32) for w in worlds],
-        "picture": [w.picture for w in worlds],
-        "atlas": [w.atlas for w in worlds],
-        "sprites": [w.sprites for w in worlds],
+        "mover_headings": [w.mover_headings.astype(np.int32) for w in worlds],
+        "picture": [_packed(_opaque(w.picture)) for w in worlds],
+        "atlas": [_packed(w.atlas) for w in worlds],
+        "sprites": [_packed(np.stack([w.sprites, w.sprites[:, :, ::-1]])) for w in worlds],
         "mechanics": [np.array(mechanics_row(w.mechanics), dtype=np.int32) for w in worlds],
     }
+
+
+def _opaque(rgb: np.ndarray) -> np.ndarray:
+    return np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], -1)
+
+
+def _packed(rgba: np.ndarray) -> np.ndarray:
+    """(N,) int32, red in the lowest byte: one gather then fetches a whole pixel."""
+    return np.ascontiguousarray(rgba).view("<i4").reshape(-1).astype(np.int32)
 
 
 def standing(tile: Tensor) -> Tensor:
@@ -119,8 +136,9 @@ def fresh_state(bank: WorldBank, slots: Tensor, seeds: Tensor, tiles: Tensor) ->
     def full(value: int, *shape: int) -> Tensor:
         return torch.full((count, *shape), value, dtype=torch.int32, device=device)
 
-    enemies = bank.mover_spawns[slots] * UNITS + UNITS // 2
-    enemies[..., 1] += WALKER_DROP
+    kinds = bank.mover_kinds[slots]
+    movers = bank.mover_spawns[slots] * UNITS + UNITS // 2
+    movers[..., 1] += torch.where(kinds == Mover.PLATFORM, PLATFORM_HALF[1] - UNITS // 2, WALKER_DROP)
     return State(
         world=slots,
         canvas=bank.tiles[slots].clone(),
@@ -134,9 +152,15 @@ def fresh_state(bank: WorldBank, slots: Tensor, seeds: Tensor, tiles: Tensor) ->
         coins=full(0),
         flash=full(0),
         speech=full(0),
-        mover_kind=bank.mover_kinds[slots],
-        mover_position=enemies,
-        mover_heading=full(0, MOVER_SLOTS),
+        held=torch.zeros(count, dtype=torch.bool, device=device),
+        air=mechanics_columns(bank, slots)["air_jumps"],
+        riding=torch.zeros(count, dtype=torch.bool, device=device),
+        look=full(0),
+        score=full(0),
+        mover_kind=kinds,
+        mover_position=movers,
+        mover_heading=bank.mover_headings[slots],
+        mover_moved=torch.zeros(count, MOVER_SLOTS, dtype=torch.bool, device=device),
         seed=seeds,
         step=torch.zeros(count, dtype=torch.int64, device=device),
         done=torch.zeros(count, dtype=torch.bool, device=device),

@@ -11,7 +11,20 @@ import torch
 from torch import Tensor
 
 from worldmodel.bank import WorldBank
-from worldmodel.constants import FRAME, MAP_HEIGHT, MAP_WIDTH, TILE, UNITS, Tile
+from worldmodel.constants import (
+    FRAME,
+    MAP_HEIGHT,
+    MAP_WIDTH,
+    MOVER_SLOTS,
+    MOVERS,
+    PLATFORM_HALF,
+    PLAYER_HALF,
+    TILE,
+    TILE_CLASSES,
+    UNITS,
+    Mover,
+    Tile,
+)
 from worldmodel.noise import mix
 from worldmodel.protocol import State
 
@@ -45,15 +58,16 @@ VIEW_STEP = (16, 32)
 _SWITCHED = (Tile.DOOR, Tile.DOOR_OPEN, Tile.LEVER, Tile.LEVER_ON)
 
 
-def views(state: State) -> Tensor:
+def views(state: State, dark: Tensor | None = None) -> Tensor:
     """(B,) int64 names of what there is to see, apart from whoever moves through it.
 
     Two frames of a world have the same name when their cameras are within the same VIEW_STEP, the same doors
-    and levers are in view and in the same position, and the lights are in the same phase. What
-    is at most 97 x 65 pixels, such as a sign of 96 x 48, is whole in every frame of at least one such name.
+    and levers are in view and in the same position, the lights are in the same phase and it is as ``dark``
+    ((B,) levels of darkness, told apart by whole levels; None where that never changes). What is at most
+    97 x 65 pixels, such as a sign of 96 x 48, is whole in every frame of at least one such name.
     """
     place = torch.div(
-        camera(state.position), torch.tensor(VIEW_STEP, device=state.canvas.device), rounding_mode="floor"
+        camera(state), torch.tensor(VIEW_STEP, device=state.canvas.device), rounding_mode="floor"
     )
     corner = place * torch.tensor(VIEW_STEP, device=state.canvas.device) // TILE
     reach = torch.arange(VIEW + 1, device=state.canvas.device)
@@ -64,16 +78,59 @@ def views(state: State) -> Tensor:
     changed = torch.where(switched, classes, 0).flatten(1) @ weights
     lights = torch.where(state.flash > 0, 1 + state.flash % 2, 0)
     name = changed
-    for part in (place[:, 0], place[:, 1], lights.long()):
+    night = torch.zeros_like(name) if dark is None else dark.round().long()
+    for part in (place[:, 0], place[:, 1], lights.long() + 4 * night):
         name = mix(name ^ part)
     return name
 
 
-def camera(position: Tensor) -> Tensor:
-    """(B, 2) pixel x, y of the frame's upper left corner: the player in the middle, within the map."""
-    limit = torch.tensor([MAP_WIDTH * TILE - FRAME, MAP_HEIGHT * TILE - FRAME], device=position.device)
-    corner = torch.div(position, 2, rounding_mode="floor") - FRAME // 2
-    return torch.minimum(corner.clamp(min=0), limit).long()
+def camera(state: State) -> Tensor:
+    """(B, 2) pixel x, y of the frame's upper left corner: within the map, the player about in the middle."""
+    limit = torch.tensor([MAP_WIDTH * TILE - FRAME, MAP_HEIGHT * TILE - FRAME], device=state.position.device)
+    corner = torch.div(state.position, 2, rounding_mode="floor") - FRAME // 2
+    lead = torch.stack([state.look, torch.zeros_like(state.look)], 1)
+    return torch.minimum((corner + lead).clamp(min=0), limit).long()
+
+
+def heading_vector(heading: Tensor) -> Tensor:
+    """(..., 2) int32 unit steps of headings 0 right, 1 left, 2 up, 3 down."""
+    x = (heading == 0).int() - (heading == 1).int()
+    y = (heading == 3).int() - (heading == 2).int()
+    return torch.stack([x, y], -1)
+
+
+GAPS = (-2, 19)
+"""Units from the player's feet down to a platform's top between which it counts as underneath."""
+
+
+@dataclass(frozen=True)
+class Underneath:
+    """The platform nearest under each player's feet, where there is one."""
+
+    there: Tensor
+    """(B,) bool."""
+    gap: Tensor
+    """(B,) int32 units down to its top, in GAPS; 0 where there is none."""
+    shift: Tensor
+    """(B, 2) int32 units by which it moved in the last step."""
+
+
+def underneath(state: State, platform_speed: Tensor) -> Underneath:
+    """Look for a platform below the player; ``platform_speed`` (B,) units per step."""
+    away = state.mover_position - state.position[:, None]  # (B, S, 2)
+    gap = away[..., 1] - PLATFORM_HALF[1] - PLAYER_HALF[1]
+    under = (state.mover_kind == Mover.PLATFORM) & (away[..., 0].abs() < PLATFORM_HALF[0] + PLAYER_HALF[0])
+    under &= (gap >= GAPS[0]) & (gap <= GAPS[1])
+    distance = torch.where(under, gap.abs(), GAPS[1] + 1) * MOVER_SLOTS
+    nearest = (distance + torch.arange(MOVER_SLOTS, device=gap.device)).argmin(1, keepdim=True)
+    there = under.gather(1, nearest)[:, 0]
+    moved = state.mover_moved.gather(1, nearest) & there[:, None]
+    step = heading_vector(state.mover_heading.gather(1, nearest)[:, 0])
+    return Underneath(
+        there=there,
+        gap=torch.where(there, gap.gather(1, nearest)[:, 0], 0),
+        shift=step * platform_speed[:, None] * moved,
+    )
 
 
 @dataclass(frozen=True)
@@ -81,10 +138,10 @@ class Layers:
     """What the memory holds for one frame, before anything is composed or lit."""
 
     picture: Tensor
-    """(B, 3, FRAME, FRAME) uint8."""
+    """(B, 4, FRAME, FRAME) uint8 RGBA, opaque."""
     changing: Tensor
     """(B, 4, FRAME, FRAME) uint8 RGBA: coins, doors, levers ..., from the atlas by the canvas' classes."""
-    enemies: Tensor
+    movers: Tensor
     """(B, 4, FRAME, FRAME) uint8 RGBA."""
     player: Tensor
     """(B, 4, FRAME, FRAME) uint8 RGBA."""
@@ -98,70 +155,88 @@ class Layers:
 
 def read_layers(bank: WorldBank, state: State) -> Layers:
     """Everything that the memory shows around each player."""
-    corner = camera(state.position)
+    corner = camera(state)
     tile, offset = torch.div(corner, TILE, rounding_mode="floor"), corner % TILE
     reach = torch.arange(VIEW, device=corner.device)
     rows, cols = tile[:, 1, None, None] + reach[:, None], tile[:, 0, None, None] + reach[None, :]
     classes = _gather(state.canvas, rows, cols, Tile.SOLID)
     centre = torch.div(state.position, 2, rounding_mode="floor") - corner
     return Layers(
-        picture=_picture_crop(bank, state, corner),
-        changing=_atlas_crop(bank, state, classes, offset),
-        enemies=_enemy_layer(bank, state, corner),
-        player=_player_layer(bank, state, centre),
+        picture=_planes(_picture_crop(bank, state, corner)),
+        changing=_planes(_atlas_crop(bank, state, classes, offset)),
+        movers=_planes(_mover_layer(bank, state, corner)),
+        player=_planes(_player_layer(bank, state, centre)),
         classes=classes,
         offset=offset,
         centre=centre,
     )
 
 
+def _planes(packed: Tensor) -> Tensor:
+    """(B, 4, H, W) uint8 of (B, H, W) packed pixels."""
+    return packed.contiguous().view(torch.uint8).view(*packed.shape, 4).permute(0, 3, 1, 2)
+
+
 def _picture_crop(bank: WorldBank, state: State, corner: Tensor) -> Tensor:
-    pictures = bank.picture  # (W, H, W', 3)
-    views = [
-        pictures[world, y : y + FRAME, x : x + FRAME]
-        for world, (x, y) in zip(state.world.tolist(), corner.tolist(), strict=True)
-    ]
-    return torch.stack(views).permute(0, 3, 1, 2)
+    """(B, FRAME, FRAME) packed."""
+    reach = torch.arange(FRAME, device=corner.device)
+    start = (state.world * MAP_HEIGHT * TILE + corner[:, 1]) * (MAP_WIDTH * TILE) + corner[:, 0]
+    index = start[:, None, None] + reach[:, None] * (MAP_WIDTH * TILE) + reach
+    return torch.take(bank.picture, index)
 
 
 def _atlas_crop(bank: WorldBank, state: State, classes: Tensor, offset: Tensor) -> Tensor:
-    patches = bank.atlas[state.world[:, None, None], classes.long()]  # (B, V, V, T, T, 4)
-    whole = patches.permute(0, 1, 3, 2, 4, 5).reshape(len(state), VIEW * TILE, VIEW * TILE, 4)
-    views = [whole[row, y : y + FRAME, x : x + FRAME] for row, (x, y) in enumerate(offset.tolist())]
-    return torch.stack(views).permute(0, 3, 1, 2)
+    """(B, FRAME, FRAME) packed."""
+    pixel = torch.arange(FRAME, device=offset.device) + offset[..., None]  # (B, 2, FRAME)
+    tile, inside = torch.div(pixel, TILE, rounding_mode="floor"), pixel % TILE
+    patch = (state.world[:, None, None] * TILE_CLASSES + classes.long()) * (TILE * TILE)  # (B, VIEW, VIEW)
+    row = patch.gather(1, tile[:, 1, :, None].expand(-1, -1, VIEW))
+    start = row.gather(2, tile[:, 0, None, :].expand(-1, FRAME, -1))
+    return torch.take(bank.atlas, start + inside[:, 1, :, None] * TILE + inside[:, 0, None, :])
 
 
-def _enemy_layer(bank: WorldBank, state: State, corner: Tensor) -> Tensor:
-    sprites = bank.sprites[state.world[:, None], state.mover_kind.clamp(0, 3).long()]  # (B, E, T, T, 4)
-    sprites = torch.where((state.mover_heading == 1)[..., None, None, None], sprites.flip(3), sprites)
+def _mover_layer(bank: WorldBank, state: State, corner: Tensor) -> Tensor:
+    """Movers by slot; an enemy's picture lies around its centre, a platform's from its top down."""
     places = torch.div(state.mover_position, 2, rounding_mode="floor") - corner[:, None]
-    return _paste(sprites, places - TILE // 2, state.mover_kind > 0)
+    platform = state.mover_kind == Mover.PLATFORM
+    up = torch.where(platform, PLATFORM_HALF[1] // 2, TILE // 2)
+    places = torch.stack([places[..., 0] - TILE, places[..., 1] - up], -1)
+    sprites = _sprites(bank, state, state.mover_kind, state.mover_heading == 1)
+    return _paste(sprites, places, state.mover_kind > 0)
 
 
 def _player_layer(bank: WorldBank, state: State, centre: Tensor) -> Tensor:
-    sprites = bank.sprites[state.world, 0]
-    sprites = torch.where((state.facing < 0)[:, None, None, None], sprites.flip(2), sprites)
-    places = centre - torch.tensor([TILE // 2, TILE // 2 + 1], device=centre.device)
-    shown = torch.ones(len(state), 1, dtype=torch.bool, device=centre.device)
-    return _paste(sprites[:, None], places[:, None], shown)
+    places = centre - torch.tensor([TILE, TILE // 2 + 1], device=centre.device)
+    sprites = _sprites(bank, state, torch.zeros_like(state.facing)[:, None], state.facing[:, None] < 0)
+    return _paste(sprites, places[:, None], torch.ones_like(state.facing, dtype=torch.bool)[:, None])
+
+
+_SPRITE = TILE * 2 * TILE
+
+
+def _sprites(bank: WorldBank, state: State, kind: Tensor, mirrored: Tensor) -> Tensor:
+    """(B, S, TILE * 2 TILE) packed pictures of kinds (B, S); 0 is the player."""
+    start = ((state.world[:, None] * 2 + mirrored.long()) * MOVERS + kind.long()) * _SPRITE
+    return torch.take(bank.sprites, start[..., None] + torch.arange(_SPRITE, device=kind.device))
+
+
+_MARGIN = FRAME + 4 * TILE
 
 
 def _paste(sprites: Tensor, places: Tensor, shown: Tensor) -> Tensor:
-    """Put (B, E, T, T, 4) sprites at pixels (B, E, 2) of an empty layer; later ones win; cut at its edge."""
-    count, slots = sprites.shape[:2]
-    margin = FRAME + 2 * TILE
-    layer = torch.zeros(count, margin * margin, 4, dtype=torch.uint8, device=sprites.device)
-    near = shown & ((places > -TILE) & (places < FRAME)).all(-1)
-    reach = torch.arange(TILE, device=sprites.device)
-    for slot in range(slots):
-        rows = near[:, slot].nonzero().squeeze(1)
-        if not len(rows):
-            continue
-        x, y = (places[rows, slot] + TILE).unbind(-1)
-        index = (y[:, None, None] + reach[:, None]) * margin + x[:, None, None] + reach[None, :]
-        patch = sprites[rows, slot].flatten(1, 2)
-        index = index.flatten(1).long()
-        old = layer[rows[:, None], index]
-        layer[rows[:, None], index] = torch.where(patch[..., 3:] > 0, patch, old)
-    layer = layer.view(count, margin, margin, 4)[:, TILE:-TILE, TILE:-TILE]
-    return layer.permute(0, 3, 1, 2)
+    """(B, FRAME, FRAME) packed: (B, S, TILE * 2 TILE) pictures at pixels (B, S, 2); later ones win."""
+    device = sprites.device
+    layer = torch.zeros(len(sprites), _MARGIN * _MARGIN, dtype=torch.int32, device=device)
+    down, right = torch.arange(TILE, device=device), torch.arange(2 * TILE, device=device)
+    reach = (down[:, None] * _MARGIN + right).flatten()
+    spot = (
+        torch.minimum(places.clamp(min=-2 * TILE), places.new_tensor(FRAME)) + 2 * TILE
+    )  # unseen ones: edge
+    start = spot[..., 1] * _MARGIN + spot[..., 0]
+    seen = torch.where(shown[..., None], sprites, 0)
+    for slot in range(sprites.shape[1]):
+        index = start[:, slot, None] + reach
+        patch = seen[:, slot]
+        layer.scatter_(1, index, torch.where((patch >> 24) != 0, patch, layer.gather(1, index)))
+    inside = slice(2 * TILE, 2 * TILE + FRAME)
+    return layer.view(-1, _MARGIN, _MARGIN)[:, inside, inside]

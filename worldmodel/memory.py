@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from worldmodel.bank import FULL_HEALTH, WorldBank, standing
+from worldmodel.bank import FULL_HEALTH, WorldBank, mechanics_of, standing
 from worldmodel.constants import EVENTS, Event, LeverEffect, Tile
 from worldmodel.crops import crop, tile_of
 from worldmodel.protocol import State
@@ -19,6 +19,9 @@ from worldmodel.protocol import State
 SAFE_STEPS = 20
 FLASH_STEPS = 90
 SPEECH_STEPS = 90
+POINTS = {"coin": 10, "key": 25, "door": 50, "goal": 100}
+LOOK_SPEED = 2
+"""Pixels per step by which the camera's lead changes."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,14 @@ def write_tiles(canvas: Tensor, tile: Tensor, where: Tensor, values: Tensor) -> 
     """A copy of the canvas with (B, 3, 3) values written at the marked tiles around ``tile``."""
     height, width = canvas.shape[1:]
     reach = torch.arange(-1, 2, device=canvas.device)
-    rows = (tile[:, 1, None, None] + reach[:, None]).expand_as(where)
-    cols = (tile[:, 0, None, None] + reach[None, :]).expand_as(where)
+    rows = tile[:, 1, None, None] + reach[:, None]
+    cols = tile[:, 0, None, None] + reach[None, :]
     inside = where & (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
-    batch = torch.arange(len(canvas), device=canvas.device)[:, None, None].expand_as(where)
-    out = canvas.clone()
-    out[batch[inside], rows[inside].long(), cols[inside].long()] = values[inside]
-    return out
+    # whatever is not written goes to a cell past the end, which is cut off again
+    index = torch.where(inside, rows * width + cols, height * width)
+    flat = torch.cat([canvas.flatten(1), canvas.new_zeros(len(canvas), 1)], 1)
+    flat.scatter_(1, index.flatten(1).long(), values.flatten(1))
+    return flat[:, :-1].reshape(canvas.shape)
 
 
 def open_doors(canvas: Tensor, links: Tensor, group: Tensor) -> Tensor:
@@ -84,6 +88,7 @@ def apply_contacts(bank: WorldBank, state: State, found: Contacts) -> tuple[Stat
     clip = torch.where(speaks, _link(links, found.speakers) - 1, -1)
     health = state.health - found.hurt.int()
     died = health <= 0
+    score = state.score + POINTS["coin"] * coins + POINTS["key"] * keys
     destination = bank.portals[state.world, _link(links, _centre(found.portal))]
     position = torch.where(found.portal[:, None], standing(destination), state.position)
     position = torch.where(died[:, None], standing(bank.spawns[state.world, 0]), position)
@@ -100,6 +105,8 @@ def apply_contacts(bank: WorldBank, state: State, found: Contacts) -> tuple[Stat
             pulled & (effect == LeverEffect.FLASH), FLASH_STEPS, (state.flash - 1).clamp(min=0)
         ),
         speech=torch.where(speaks, SPEECH_STEPS, (state.speech - 1).clamp(min=0)),
+        riding=state.riding & ~moved,
+        score=score + POINTS["door"] * unlocked.int() + POINTS["goal"] * found.goal.int(),
         done=state.done | found.goal,
     )
     events = torch.zeros(len(state), EVENTS, dtype=torch.bool, device=state.canvas.device)
@@ -115,23 +122,21 @@ def apply_contacts(bank: WorldBank, state: State, found: Contacts) -> tuple[Stat
     return after, events, clip
 
 
+def tick(bank: WorldBank, state: State) -> State:
+    """The counters one step on: the step's number, and the camera's lead towards where the player faces."""
+    lead = mechanics_of(bank, state)["look_ahead"]
+    look = state.look + (state.facing * lead - state.look).clamp(-LOOK_SPEED, LOOK_SPEED)
+    return state.updated(step=state.step + 1, look=look)
+
+
 def _centre(flag: Tensor) -> Tensor:
     where = torch.zeros(len(flag), 3, 3, dtype=torch.bool, device=flag.device)
     where[:, 1, 1] = flag
     return where
 
 
-def heading_vector(heading: Tensor) -> Tensor:
-    """(..., 2) unit steps of headings 0 right, 1 left, 2 up, 3 down."""
-    table = torch.tensor([[1, 0], [-1, 0], [0, -1], [0, 1]], dtype=torch.int32, device=heading.device)
-    return table[heading.long()]
-
-
 def freeze(before: State, after: State) -> State:
     """Rows that were done stay as they were, but for the step count."""
-    if not bool(before.done.any()):
-        return after
-    kept = after.clone()
-    kept.assign(before.done, before[before.done])
+    kept = after.where(~before.done, before)
     kept.step = after.step
     return kept

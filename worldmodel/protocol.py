@@ -98,6 +98,14 @@ class State:
     def updated(self, **changes: Tensor) -> State:
         return replace(self, **changes)
 
+    def where(self, keep: Tensor, other: State) -> State:
+        """These rows where ``keep`` (B,), else the rows of ``other``."""
+
+        def choose(mine: Tensor, theirs: Tensor) -> Tensor:
+            return torch.where(keep.view(-1, *[1] * (mine.dim() - 1)), mine, theirs)
+
+        return State(**{f.name: choose(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)})
+
     def assign(self, index: Tensor, other: State) -> None:
         """Put the rows of ``other`` into the rows ``index`` of this state, in place."""
         for f in fields(self):

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from worldmodel.bank import WorldBank, mechanics_of
+from worldmodel.bank import WorldBank
 from worldmodel.constants import FRAME, TILE, Tile
 from worldmodel.crops import Layers, read_layers
+from worldmodel.daylight import darkness
 from worldmodel.protocol import State
 
 LANTERN = 34.0
@@ -21,9 +22,9 @@ NIGHT = 0.28
 def paint(bank: WorldBank, state: State) -> Tensor:
     """(B, 3, FRAME, FRAME) uint8."""
     layers = read_layers(bank, state)
-    frame = layers.picture.float() / 255
+    frame = layers.picture[:, :3].float() / 255
     frame = _over(frame, layers.changing)
-    frame = _over(frame, layers.enemies)
+    frame = _over(frame, layers.movers)
     blink = (state.safe > 0) & (state.safe % 2 == 0)
     frame = _over(frame, layers.player, torch.where(blink, 0.35, 1.0))
     frame = frame * _light(bank, state, layers)
@@ -38,11 +39,11 @@ def _over(frame: Tensor, layer: Tensor, opacity: Tensor | None = None) -> Tensor
 
 
 def _light(bank: WorldBank, state: State, layers: Layers) -> Tensor:
-    darkness = mechanics_of(bank, state)["darkness"].float()[:, None, None]
-    if not bool((darkness > 0).any()):
-        return torch.ones(len(state), 1, 1, 1, device=darkness.device)
+    dark = darkness(bank, state)[:, None, None]
+    if not bool((dark > 0).any()):
+        return torch.ones(len(state), 1, 1, 1, device=dark.device)
     glow = torch.maximum(_lantern(layers.centre), _tile_glow(layers))
-    return (1 - NIGHT * darkness * (1 - glow))[:, None]
+    return (1 - NIGHT * dark * (1 - glow))[:, None]
 
 
 def _lantern(centre: Tensor) -> Tensor:
