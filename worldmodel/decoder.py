@@ -13,16 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from worldmodel.bank import WorldBank, mechanics_of
+from worldmodel.bank import WorldBank
 from worldmodel.constants import FRAME, TILE, TILE_CLASSES
 from worldmodel.crops import VIEW, Layers
+from worldmodel.daylight import darkness
 from worldmodel.protocol import State
 
 CELL = 8
 """Pixels to a side of a light cell."""
 CELLS = FRAME // CELL
 LAYER_CHANNELS = 15
-"""Picture RGB, and RGBA of what changes, the enemies and the player."""
+"""Picture RGB, and RGBA of what changes, the movers and the player."""
 SOURCES = 4
 
 
@@ -53,13 +54,13 @@ class DecoderInputs:
 
 
 CONDITIONS = 4 + 2 + 2
-"""Darkness one-hot, flashing by phase, safe by phase."""
+"""Darkness by the levels it lies between, flashing by phase, safe by phase."""
 
 
 def decoder_inputs(bank: WorldBank, state: State, layers: Layers) -> DecoderInputs:
     """Layers as numbers, with the tiles' classes by light cell and the world's conditions."""
     return DecoderInputs(
-        layers=torch.cat([layers.picture, layers.changing, layers.enemies, layers.player], 1),
+        layers=torch.cat([layers.picture[:, :3], layers.changing, layers.movers, layers.player], 1),
         tiles=_cell_classes(layers),
         place=_place(layers),
         conditions=_conditions(bank, state),
@@ -89,14 +90,15 @@ def _place(layers: Layers) -> Tensor:
 
 
 def _conditions(bank: WorldBank, state: State) -> Tensor:
-    darkness = functional.one_hot(mechanics_of(bank, state)["darkness"].long(), 4)
+    levels = torch.arange(4, device=state.canvas.device)
+    dark = (1 - (darkness(bank, state)[:, None] - levels).abs()).clamp(min=0)  # between its two levels
     flags = [
         (state.flash > 0) & (state.flash % 2 == 0),
         (state.flash > 0) & (state.flash % 2 == 1),
         (state.safe > 0) & (state.safe % 2 == 0),
         (state.safe > 0) & (state.safe % 2 == 1),
     ]
-    return torch.cat([darkness, torch.stack(flags, 1)], 1).float()
+    return torch.cat([dark, torch.stack(flags, 1)], 1).float()
 
 
 class Decoder(nn.Module):

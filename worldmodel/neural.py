@@ -18,24 +18,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from worldmodel.bank import BankedModel
-from worldmodel.constants import ACTIONS, MOVER_SLOTS, FPS, FRAME, SAMPLE_RATE
+from worldmodel.constants import ACTIONS, FPS, FRAME, MOVER_SLOTS, SAMPLE_RATE
 from worldmodel.crops import read_layers
 from worldmodel.decoder import Decoder, DecoderConfig, decoder_inputs
 from worldmodel.dynamics import (
     Dynamics,
     DynamicsConfig,
     Trunk,
-    apply_enemies,
     apply_motion,
+    apply_movers,
     decide_contacts,
-    enemy_features,
-    motion_features,
-    touch_features,
+    motion_columns,
+    mover_columns,
+    touch_columns,
 )
 from worldmodel.memory import apply_contacts, freeze
 from worldmodel.protocol import ModelCard, Observation, State
 
-STEP_VERSION = "1"
+STEP_VERSION = "2"
 """Raised whenever the same weights would play differently."""
 ROWS = 32
 """Rows per matrix product on the CPU: always as many, so that a world plays the same in every batch."""
@@ -69,31 +69,32 @@ class NeuralWorldModel(BankedModel):
 
     @torch.no_grad()
     def step(self, state: State, actions: Tensor, *, render: bool = True) -> tuple[State, Observation]:
+        net, bank = self.dynamics, self.bank
         moved, sure = apply_motion(
-            state, self._infer(self.dynamics.motion, motion_features(self.bank, state, actions))
+            state, actions, self._infer(net.motion, motion_columns(bank, state, actions))
         )
-        found = decide_contacts(moved, self._infer(self.dynamics.touch, touch_features(moved, actions)))
-        touched, events, clip = apply_contacts(self.bank, moved, found)
+        found = decide_contacts(moved, self._infer(net.touch, touch_columns(bank, moved, actions)))
+        touched, events, clip = apply_contacts(bank, moved, found)
         slots = torch.arange(MOVER_SLOTS, device=self.device).expand(len(state), -1)
-        enemies = self._infer(self.dynamics.enemies, enemy_features(self.bank, touched, slots))
-        after = apply_enemies(self.bank, touched, enemies)
-        after = freeze(state, after)
+        movers = self._infer(net.movers, mover_columns(bank, touched, slots))
+        after = freeze(state, apply_movers(bank, touched, movers))
         events = events & ~state.done[:, None]
         clip = torch.where(state.done, -1, clip)
         frames = self.render(after) if render else None
         return after, Observation(events, clip, after.done, sure, frames)
 
-    def _infer(self, trunk: Trunk, features: Tensor) -> dict[str, Tensor]:
-        """Logits of (B, ..., F) features; on the CPU in products of exactly ROWS rows.
+    def _infer(self, trunk: Trunk, columns: Tensor) -> dict[str, Tensor]:
+        """Logits of (B, ..., K) columns; on the CPU in products of exactly ROWS rows.
 
         Matrix products round differently for different row counts, and replays must not depend on the batch.
         """
+        x = trunk.look_up(columns.flatten(0, -2))
         if self.device.type != "cpu":
-            return trunk.named(trunk.logits(features))
-        flat = features.flatten(0, -2)
-        padded = functional.pad(flat, (0, 0, 0, -len(flat) % ROWS))
-        logits = torch.cat([trunk.logits(rows) for rows in torch.split(padded, ROWS)])[: len(flat)]
-        return trunk.named(logits.view(*features.shape[:-1], -1))
+            logits = trunk.logits(x)
+        else:
+            padded = functional.pad(x, (0, 0, 0, -len(x) % ROWS))
+            logits = torch.cat([trunk.logits(rows) for rows in torch.split(padded, ROWS)])[: len(x)]
+        return trunk.named(logits.view(*columns.shape[:-1], -1))
 
     @torch.no_grad()
     def render(self, state: State) -> Tensor:

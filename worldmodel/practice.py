@@ -11,8 +11,21 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from worldmodel.bank import MAX_SPAWNS, WorldBank, fresh_state
-from worldmodel.constants import ACTIONS, MOVER_SLOTS, MAP_HEIGHT, MAP_WIDTH, MAX_LINKS, UNITS, Tile
+from worldmodel.bank import MAX_SPAWNS, MECHANICS, WorldBank, fresh_state, mechanics_of
+from worldmodel.constants import (
+    ACTIONS,
+    MAP_HEIGHT,
+    MAP_WIDTH,
+    MAX_ENEMIES,
+    MAX_LINKS,
+    MOVER_SLOTS,
+    PLATFORM_HALF,
+    PLAYER_HALF,
+    UNITS,
+    Mover,
+    Tile,
+)
+from worldmodel.crops import GAPS
 from worldmodel.protocol import State
 
 SPRINKLE = {
@@ -28,8 +41,24 @@ SPRINKLE = {
     Tile.GOAL: 0.01,
 }
 """Share of cells that get each class, on top of the structure."""
+FEATURES = {
+    "top_view": 0.25, "moon": 0.25, "heavy": 0.3, "double_jump": 0.5, "wind": 0.45, "water": 0.5, "ice": 0.45,
+    "platforms": 0.55,
+}  # fmt: skip
+"""Mechanics by name, and the share of maps that have each."""
+HELD_OUT_PAIRS = (("wind", "double_jump"), ("water", "moon"), ("ice", "heavy"), ("platforms", "wind"))
+"""Mechanics that no practice map has together: what the model does with both is for evaluation."""
 STICK = 0.8
 """Probability that a practising player keeps the last action."""
+
+
+def _apart(has: dict[str, Tensor], coin: Tensor) -> dict[str, Tensor]:
+    """Take one of each held-out pair away where both are there, by a toss (maps, pairs) in 0..1."""
+    has = {**has, "heavy": has["heavy"] & ~has["moon"]}
+    for number, (one, other) in enumerate(HELD_OUT_PAIRS):
+        both, heads = has[one] & has[other], coin[:, number] < 0.5
+        has = {**has, one: has[one] & ~(both & heads), other: has[other] & ~(both & ~heads)}
+    return has
 
 
 @dataclass
@@ -47,16 +76,23 @@ class Practice:
 
     def redraw(self, maps: int) -> None:
         """New maps in place of the old ones; states on the old ones lose their meaning."""
-        tiles = self._tiles(maps)
+        has = _apart(self._features(maps), self._rand(maps, len(HELD_OUT_PAIRS)))
+        mechanics = self._mechanics(has)
+        tiles = self._tiles(has)
+        kinds = self._kinds(has)
+        turns = self._randint(0, 4, maps, MOVER_SLOTS)
+        upright = (kinds == Mover.SPIDER) | ((kinds == Mover.PLATFORM) & (turns > 1))
+        level = (kinds == Mover.FLYER) | (kinds == Mover.PLATFORM) | (kinds == Mover.WALKER)
         self.bank.replace_tensors(
             tiles=tiles,
             links=self._randint(1, MAX_LINKS, maps, MAP_HEIGHT, MAP_WIDTH).to(torch.uint8),
             effects=self._randint(0, 3, maps, MAX_LINKS).to(torch.uint8),
             portals=self._free(tiles, MAX_LINKS),
             spawns=self._free(tiles, MAX_SPAWNS),
-            mover_kinds=self._randint(0, 4, maps, MOVER_SLOTS),
+            mover_kinds=kinds,
             mover_spawns=self._free(tiles, MOVER_SLOTS),
-            mechanics=self._mechanics(maps),
+            mover_headings=torch.where(upright, 2 + turns % 2, torch.where(level, turns % 2, turns)),
+            mechanics=mechanics,
         )
 
     def moments(self, count: int) -> State:
@@ -70,11 +106,15 @@ class Practice:
         jitter = self._randint(-14, 15, count, 2) * (self._rand(count, 1) < 0.5)
         limit = torch.tensor([MAP_WIDTH * UNITS, MAP_HEIGHT * UNITS], device=device) - UNITS
         position = (state.position + jitter).clamp(min=UNITS).minimum(limit).to(torch.int32)
-        velocity = torch.stack([self._randint(-8, 9, count), self._randint(-18, 17, count)], 1)
+        velocity = torch.stack([self._randint(-10, 11, count), self._randint(-18, 17, count)], 1)
         timer = self._randint(1, 90, count)
-        heading = self._randint(0, 4, count, MOVER_SLOTS)
         close = self._rand(count, MOVER_SLOTS, 1) < 0.3  # so that touching is often seen
         near = position[:, None] + self._randint(-48, 49, count, MOVER_SLOTS, 2)
+        movers = torch.where(close, near, state.mover_position)
+        platform = state.mover_kind == Mover.PLATFORM
+        beneath = position[:, None] + self._below(count)
+        movers = torch.where((platform & (self._rand(count, MOVER_SLOTS) < 0.5))[..., None], beneath, movers)
+        air_jumps = mechanics_of(self.bank, state)["air_jumps"]
         return state.updated(
             position=position,
             velocity=velocity * (self._rand(count, 1) < 0.5),
@@ -82,13 +122,25 @@ class Practice:
             safe=torch.where(self._rand(count) < 0.3, self._randint(0, 20, count), 0),
             touched=self._rand(count) < 0.1,
             keys=self._randint(0, 4, count) * (self._rand(count) < 0.6),
+            coins=self._randint(0, 12, count),
             flash=torch.where(self._rand(count) < 0.1, timer, 0),
             speech=torch.where(self._rand(count) < 0.3, timer, 0),
-            mover_position=torch.where(close, near, state.mover_position).clamp(min=0),
-            mover_heading=torch.where(
-                (state.mover_kind == 1) & (self.bank.mechanics[slots, :1] == 0), heading % 2, heading
-            ),
+            held=self._rand(count) < 0.3,
+            air=self._randint(0, 2, count) * air_jumps,
+            riding=self._rand(count) < 0.5,
+            look=self._randint(-8, 9, count) * 2,
+            step=self._randint(0, 4096, count).long(),
+            mover_position=movers.clamp(min=0),
+            mover_moved=self._rand(count, MOVER_SLOTS) < 0.8,
         )
+
+    def _below(self, count: int) -> Tensor:
+        """(count, MOVER_SLOTS, 2) from a player to a platform at or under its feet."""
+        down = PLAYER_HALF[1] + PLATFORM_HALF[1]
+        across = self._randint(-40, 41, count, MOVER_SLOTS)
+        gap = self._randint(GAPS[0] - 1, GAPS[1] + 2, count, MOVER_SLOTS)
+        gap = torch.where(self._rand(count, MOVER_SLOTS) < 0.4, gap % 5 - 2, gap)
+        return torch.stack([across, down + gap], -1)
 
     def actions(self, last: Tensor) -> Tensor:
         """Sticky random actions (B,)."""
@@ -98,7 +150,12 @@ class Practice:
     def chance(self, count: int, probability: float) -> Tensor:
         return self._rand(count) < probability
 
-    def _tiles(self, maps: int) -> Tensor:
+    def _features(self, maps: int) -> dict[str, Tensor]:
+        """(maps,) bool of each of FEATURES, drawn one by one."""
+        return {name: self._rand(maps) < share for name, share in FEATURES.items()}
+
+    def _tiles(self, has: dict[str, Tensor]) -> Tensor:
+        maps = len(has["water"])
         shape = (maps, MAP_HEIGHT, MAP_WIDTH)
         density = self._rand(maps, 1, 1) * 0.35 + 0.03
         noise = self._rand(*shape) < density
@@ -110,6 +167,8 @@ class Practice:
             self._rand(maps, 1, 1) < 0.6, floors | (noise & (self._rand(*shape) < 0.3)), noise | floors
         )
         tiles = solid.to(torch.uint8)
+        tiles[self._patches(maps, 4, 0.45) & has["ice"][:, None, None] & solid] = int(Tile.ICE)
+        tiles[self._patches(maps, 3, 0.3) & has["water"][:, None, None] & ~solid] = int(Tile.WATER)
         roll, low = self._rand(*shape), 0.0
         for tile, share in SPRINKLE.items():
             tiles[(roll >= low) & (roll < low + share)] = int(tile)
@@ -118,23 +177,44 @@ class Practice:
         tiles[:, :, [0, -1]] = int(Tile.SOLID)
         return tiles
 
+    def _patches(self, maps: int, across: int, share: float) -> Tensor:
+        """(maps, MAP_HEIGHT, MAP_WIDTH) bool, in blocks of 2 x ``across`` tiles."""
+        coarse = self._rand(maps, MAP_HEIGHT // 2, -(-MAP_WIDTH // across)) < share
+        return coarse.repeat_interleave(2, 1).repeat_interleave(across, 2)[:, :, :MAP_WIDTH]
+
+    def _kinds(self, has: dict[str, Tensor]) -> Tensor:
+        """(maps, MOVER_SLOTS): any enemy in the first slots, platforms in the last where there are some."""
+        maps = len(has["platforms"])
+        kinds = self._randint(0, Mover.PLATFORM, maps, MOVER_SLOTS)
+        some = (has["platforms"] & ~has["top_view"])[:, None]
+        kinds[:, MAX_ENEMIES:] = torch.where(some, int(Mover.PLATFORM), kinds[:, MAX_ENEMIES:])
+        return kinds
+
     def _free(self, tiles: Tensor, count: int) -> Tensor:
         """(maps, count, 2) int32 x, y of random cells without a wall."""
         passable = ((tiles != Tile.SOLID) & (tiles != Tile.DOOR)).flatten(1).float()
         index = torch.multinomial(passable, count, replacement=True, generator=self.generator)
         return torch.stack([index % MAP_WIDTH, index // MAP_WIDTH], -1).to(torch.int32)
 
-    def _mechanics(self, maps: int) -> Tensor:
-        columns = [
-            (self._rand(maps) < 0.35).int(),
-            self._randint(1, 4, maps),
-            self._randint(8, 19, maps),
-            self._randint(2, 9, maps),
-            self._randint(1, 5, maps),
-            self._randint(0, 4, maps),
-            self._randint(1, 4, maps),
-        ]
-        return torch.stack(columns, 1).to(torch.int32)
+    def _mechanics(self, has: dict[str, Tensor]) -> Tensor:
+        maps = len(has["wind"])
+        wind = self._randint(1, 3, maps) * (1 - 2 * self._randint(0, 2, maps))
+        columns = {
+            "top_view": has["top_view"].int(),
+            "gravity": 2 - has["moon"].int() + has["heavy"].int(),
+            "jump": self._randint(8, 19, maps),
+            "speed": self._randint(2, 9, maps),
+            "accel": self._randint(1, 5, maps),
+            "darkness": self._randint(0, 4, maps) * (self._rand(maps) < 0.6),
+            "enemy_speed": self._randint(1, 4, maps),
+            "air_jumps": has["double_jump"].int(),
+            "wind": torch.where(has["wind"], wind, 0),
+            "platform_speed": self._randint(1, 3, maps),
+            "day_length": torch.where(self._rand(maps) < 0.3, self._randint(300, 1800, maps), 0),
+            "coins_needed": torch.where(self._rand(maps) < 0.5, self._randint(0, 10, maps), 0),
+            "look_ahead": self._randint(0, 17, maps),
+        }
+        return torch.stack([columns[name].int() for name in MECHANICS], 1)
 
     def _randint(self, low: int, high: int, *shape: int) -> Tensor:
         return torch.randint(

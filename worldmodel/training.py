@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,20 +24,22 @@ from worldmodel.constants import MOVER_SLOTS
 from worldmodel.crops import read_layers
 from worldmodel.decoder import decoder_inputs
 from worldmodel.dynamics import (
-    ENEMY_SIZES,
+    MOVER_SIZES,
+    SHIFT_X,
+    SHIFT_Y,
     SPEED_X,
     SPEED_Y,
     apply_motion,
-    enemy_features,
-    motion_features,
-    touch_features,
+    motion_columns,
+    mover_columns,
+    touch_columns,
 )
-from worldmodel.memory import Contacts, apply_contacts
+from worldmodel.memory import Contacts, apply_contacts, tick
 from worldmodel.neural import NeuralConfig, NeuralWorldModel, save_model
 from worldmodel.practice import Practice
 from worldmodel.protocol import State
 from worldmodel.rendering import paint
-from worldmodel.simulator import TOUCH, Intent, look_around, move_enemies, move_player
+from worldmodel.simulator import Intent, look_around, move_movers, move_player, touching
 
 
 @dataclass(frozen=True)
@@ -44,16 +47,19 @@ class TrainConfig:
     """Everything a run depends on; written beside its checkpoints."""
 
     seed: int = 0
-    dynamics_steps: int = 18_000
+    dynamics_steps: int = 24_000
     dynamics_batch: int = 1536
-    enemy_slots: int = 2
+    mover_slots: int = 2
     """Mover slots per row that a step learns from."""
     learning_rate: float = 1e-3
     ema: float = 0.998
     maps: int = 192
     redraw_every: int = 100
-    reset: float = 0.04
-    """Share of the pool that starts anew each step."""
+    resets: tuple[float, float] = (0.2, 0.03)
+    """Share of the pool that starts anew each step, at first and from half of the training on: a curriculum
+    of horizons from 5 to 33 steps."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of matrix products; weights and losses stay float32."""
     own_moves_after: float = 0.3
     """Share of training by which all rows move by the network's own prediction."""
     decoder_steps: int = 1_500
@@ -77,6 +83,15 @@ def _set_rate(optimiser: torch.optim.Optimizer, peak: float, progress: float) ->
     falling = 0.5 * (1 + math.cos(math.pi * max(0.0, progress - WARM_UP) / (1 - WARM_UP)))
     for group in optimiser.param_groups:
         group["lr"] = peak * max(0.01, rising * falling)
+
+
+def _precision(config: TrainConfig, device: torch.device) -> torch.autocast:
+    mixed = config.precision == "bfloat16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
+
+
+def _floats(logits: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.float() for name, value in logits.items()}
 
 
 class Ema:
@@ -108,15 +123,17 @@ def simulate(bank: WorldBank, state: State, actions: Tensor) -> Targets:
     """One true step of the player from each state."""
     mechanics = mechanics_of(bank, state)
     moved = move_player(state, actions, mechanics)
-    found = look_around(moved, Intent.of(actions))
+    found = look_around(moved, Intent.of(actions), mechanics)
     shift = moved.position - state.position
-    legal = (shift[:, 0].abs() <= SPEED_X) & (shift[:, 1].abs() <= SPEED_Y)
+    legal = (shift[:, 0].abs() <= SHIFT_X) & (shift[:, 1].abs() <= SHIFT_Y)
     motion = {
         "vx": moved.velocity[:, 0] + SPEED_X,
         "vy": moved.velocity[:, 1] + SPEED_Y,
-        "dx": shift[:, 0].clamp(-SPEED_X, SPEED_X) + SPEED_X,
-        "dy": shift[:, 1].clamp(-SPEED_Y, SPEED_Y) + SPEED_Y,
+        "dx": shift[:, 0].clamp(-SHIFT_X, SHIFT_X) + SHIFT_X,
+        "dy": shift[:, 1].clamp(-SHIFT_Y, SHIFT_Y) + SHIFT_Y,
         "facing": (moved.facing > 0).int(),
+        "air": moved.air,
+        "riding": moved.riding.int(),
     }
     return Targets(motion, legal, moved, found, apply_contacts(bank, moved, found)[0])
 
@@ -149,19 +166,18 @@ def touch_loss(logits: dict[str, Tensor], found: Contacts) -> tuple[Tensor, Tens
     return loss, ((logit > 0) == target).all(1).float().mean()
 
 
-def enemy_loss(
+def mover_loss(
     logits: dict[str, Tensor], before: State, after: State, slots: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy over filled slots (B, S), and the share of them that is exact."""
     shift = after.mover_position - before.mover_position
     x, y = shift.sign().unbind(-1)
     move = torch.where(x > 0, 1, torch.where(x < 0, 2, torch.where(y < 0, 3, torch.where(y > 0, 4, 0))))
-    gap = (after.mover_position - before.position[:, None]).abs()
-    touch = ((gap[..., 0] < TOUCH[0]) & (gap[..., 1] < TOUCH[1])).long()
+    touch = touching(before, after.mover_position).long()
     wanted = {"move": move, "heading": after.mover_heading.long(), "touch": touch}
     there = before.mover_kind.gather(1, slots) > 0
     losses, exact = [], there.clone()
-    for name in ENEMY_SIZES:
+    for name in MOVER_SIZES:
         target = wanted[name].gather(1, slots)
         losses.append(functional.cross_entropy(logits[name][there], target[there]))
         exact &= logits[name].argmax(-1) == target
@@ -187,20 +203,23 @@ class DynamicsTrainer:
             self.state = self.practice.moments(config.dynamics_batch)
         self.actions = self.practice.actions(self.actions)
         targets = simulate(bank, self.state, self.actions)
-        motion = self.net.motion(motion_features(bank, self.state, self.actions))
+        with _precision(config, bank.device):
+            motion = _floats(self.net.motion(motion_columns(bank, self.state, self.actions)))
+            touch = _floats(self.net.touch(touch_columns(bank, targets.moved, self.actions)))
         loss_m, exact_m = motion_loss(motion, targets)
-        loss_t, exact_t = touch_loss(
-            self.net.touch(touch_features(targets.moved, self.actions)), targets.found
-        )
+        loss_t, exact_t = touch_loss(touch, targets.found)
         slots = torch.rand(
             len(self.state), MOVER_SLOTS, generator=self.practice.generator, device=bank.device
         )
-        slots = slots.argsort(1)[:, : config.enemy_slots]
+        slots = slots.argsort(1)[:, : config.mover_slots]
         mechanics = mechanics_of(bank, self.state)
-        after = move_enemies(targets.touched, mechanics)
-        enemies = self.net.enemies(enemy_features(bank, targets.touched, slots))
-        loss_e, exact_e = enemy_loss(enemies, targets.touched, after, slots)
-        loss = loss_m + 2 * loss_t + loss_e
+        after = tick(bank, move_movers(targets.touched, mechanics))
+        columns = mover_columns(bank, targets.touched, slots)
+        with _precision(config, bank.device):
+            movers = _floats(self.net.movers(columns.flatten(0, 1)))
+        movers = {name: value.view(*slots.shape, -1) for name, value in movers.items()}
+        loss_v, exact_v = mover_loss(movers, targets.touched, after, slots)
+        loss = loss_m + 2 * loss_t + loss_v
         _set_rate(self.optimiser, config.learning_rate, number / config.dynamics_steps)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -212,7 +231,7 @@ class DynamicsTrainer:
             "loss": loss.item(),
             "motion_exact": exact_m.item(),
             "touch_exact": exact_t.item(),
-            "enemy_exact": exact_e.item(),
+            "mover_exact": exact_v.item(),
         }
 
     @torch.no_grad()
@@ -220,17 +239,19 @@ class DynamicsTrainer:
         """Rows go on from the network's own move, more of them as training goes on; some start anew."""
         config, bank = self.config, self.practice.bank
         share = min(1.0, number / max(1.0, config.own_moves_after * config.dynamics_steps))
-        own_moved, _ = apply_motion(self.state, {k: v.detach() for k, v in motion.items()})
+        own_moved, _ = apply_motion(self.state, self.actions, {k: v.detach() for k, v in motion.items()})
         own = self.practice.chance(len(self.state), share) & targets.legal
         wrong = own & (own_moved.position != targets.moved.position).any(1)
         wrong |= own & (own_moved.velocity != targets.moved.velocity).any(1)
         if bool(wrong.any()):
             strayed = own_moved[wrong]
-            found = look_around(strayed, Intent.of(self.actions[wrong]))
+            mechanics = mechanics_of(bank, strayed)
+            found = look_around(strayed, Intent.of(self.actions[wrong]), mechanics)
             arrived, _, _ = apply_contacts(bank, strayed, found)
-            mechanics = mechanics_of(bank, arrived)
-            after.assign(wrong, move_enemies(arrived, mechanics))
-        lost = self.practice.chance(len(after), config.reset) | after.done
+            after.assign(wrong, tick(bank, move_movers(arrived, mechanics)))
+        early, late = config.resets
+        reset = early + (late - early) * min(1.0, 2 * number / config.dynamics_steps)
+        lost = self.practice.chance(len(after), reset) | after.done
         if bool(lost.any()):
             after.assign(lost, self.practice.moments(int(lost.sum())))
         self.state = after
