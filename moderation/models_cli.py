@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from moderation.models.fetch import Status
+    from worldmodel.store.fetch import Status
 
 _GOOD = {"cached", "installed"}
 
@@ -19,7 +19,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 def register_models(app: typer.Typer) -> None:
     """Add ``models list | fetch | verify`` to ``app``."""
-    models = typer.Typer(help="Weights of detectors: list, fetch and verify them.", no_args_is_help=True)
+    models = typer.Typer(help="Weights that are fetched: list, get and verify them.", no_args_is_help=True)
     models.command("list")(list_models)
     models.command("fetch")(fetch_models)
     models.command("verify")(verify_models)
@@ -28,7 +28,8 @@ def register_models(app: typer.Typer) -> None:
 
 def list_models(as_json: AsJson = False) -> None:
     """Show every model: what it is for, licence, size, and whether it is here."""
-    from moderation.models.fetch import statuses
+    import moderation.models  # noqa: F401 -- makes the detectors' models known
+    from worldmodel.store.fetch import statuses
 
     _show(statuses(), as_json)
 
@@ -42,7 +43,7 @@ def fetch_models(
     offline: Annotated[bool, typer.Option("--offline", help="Only local files, no network.")] = False,
 ) -> None:
     """Put models into the cache folder. Exit code 1 when one could not be had, 2 for wrong usage."""
-    from moderation.models.catalogue import CATALOGUE
+    from moderation.models import CATALOGUE
 
     if bool(names) == every:
         typer.echo("Name the models to fetch, or say --all.", err=True)
@@ -54,8 +55,8 @@ def fetch_models(
 
 def verify_models(names: Names = None, as_json: AsJson = False) -> None:
     """Hash the files again. Exit code 1 when one is missing or not what the catalogue says."""
-    from moderation.models.errors import ModelError
-    from moderation.models.fetch import statuses
+    from moderation.models import ModelError
+    from worldmodel.store.fetch import statuses
 
     try:
         found = statuses(names or ())
@@ -71,8 +72,8 @@ def _fetch_one(name: str, skip_installed: bool, given: Path | None, offline: boo
     """Whether the model is here now; says what happened."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from moderation.models.errors import ModelError
-    from moderation.models.fetch import fetch, statuses
+    from moderation.models import ModelError
+    from worldmodel.store.fetch import fetch, statuses
 
     if skip_installed and (status := statuses([name])[0]).state == "installed":
         typer.echo(f"{name}: used from an installed package, {status.detail}")

@@ -34,9 +34,9 @@ from moderation.models import (
     cache_dir,
     model_path,
 )
-from moderation.models.catalogue import Hub, Installed, Npm, Pypi, Source
-from moderation.models.fetch import fetch, is_offline, statuses
 from moderation.models_cli import register_models
+from worldmodel.store.catalogue import Hub, Installed, Npm, Pypi, Source
+from worldmodel.store.fetch import fetch, is_offline, statuses
 
 WEIGHTS = b"these are the weights" * 100
 NAME = "tiny"

@@ -159,6 +159,6 @@ def test_missing_weights_are_an_error_that_says_what_to_do(
     with pytest.raises(Exception, match="firstplay models fetch ocr-detection"):
         Ocr()([Picture(texture(0))])
     (tmp_path / "PP-OCRv6_det_small.onnx").unlink()
-    monkeypatch.setattr("moderation.models.cache.installed_file", lambda source: None)
+    monkeypatch.setattr("worldmodel.store.cache.installed_file", lambda source: None)
     with pytest.raises(ModelMissing, match="firstplay models fetch ocr-detection"):
         Ocr()([Picture(texture(0))])

