@@ -23,6 +23,7 @@ from bots.rollout import column, prepend, replay
 from bots.search import padded_actions
 from worldmodel.compiled import CompiledWorld
 from worldmodel.crops import views
+from worldmodel.daylight import darkness_at
 from worldmodel.protocol import State, WorldModel
 from worldmodel.sound import mix
 
@@ -149,9 +150,16 @@ def _record(model: WorldModel, world: CompiledWorld, course: _Course) -> Recordi
         frames=frames,
         sound=sound,
         frame_marks=np.array([zlib.crc32(frame.tobytes()) for frame in frames], np.uint32),
-        views=views(course.states).cpu().numpy(),
+        views=views(course.states, _dark(model, course.states)).cpu().numpy(),
         first_difference=int(different.argmax()) if different.any() else None,
     )
+
+
+def _dark(model: WorldModel, states: State) -> torch.Tensor:
+    """(T+1,) levels of darkness along one playthrough."""
+    mechanics = model.world(int(states.world[0])).mechanics
+    own, length = (torch.full_like(states.step, n) for n in (mechanics.darkness, mechanics.day_length))
+    return darkness_at(own, length, states.step)
 
 
 def _frames(model: WorldModel, states: State) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from worldmodel.bank import WorldBank
 from worldmodel.dynamics import DynamicsConfig
 from worldmodel.gallery import generated_worlds
 from worldmodel.neural import NeuralConfig, read_model
-from worldmodel.training import Run, TrainConfig, read_metrics
+from worldmodel.training import Paused, Run, TrainConfig, read_config, read_metrics, shipped_config
 
 SMALL = TrainConfig(
     dynamics_steps=100,
@@ -21,7 +22,7 @@ SMALL = TrainConfig(
     decoder_steps=50,
     decoder_batch=2,
     checkpoint_every=50,
-    model=NeuralConfig(dynamics=DynamicsConfig(motion_width=64, touch_width=48, enemy_width=48)),
+    model=NeuralConfig(dynamics=DynamicsConfig(motion_width=64, touch_width=48, mover_width=48)),
 )
 
 
@@ -29,6 +30,40 @@ def gallery() -> WorldBank:
     bank = WorldBank(torch.device("cpu"))
     bank.add(generated_worlds(2, seed=5))
     return bank
+
+
+def test_a_shipped_configuration_trains_what_the_defaults_say() -> None:
+    assert shipped_config("cpu") == TrainConfig()
+    assert shipped_config("gpu").precision == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('dynamics_steps = "many"', "dynamics_steps must be of type int, not 'many'"),
+        ("[model.decoder]\nwidth = 3", "model: decoder: there is no field 'width'"),
+        ("dynamics_steps = ", "Invalid value"),
+    ],
+)
+def test_a_configuration_that_cannot_be_read_says_where(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=re.escape(said)) as caught:
+        read_config(file)
+    assert str(file) in str(caught.value)
+
+
+def test_a_run_can_be_made_in_pieces(tmp_path: Path) -> None:
+    pieces = 0
+    run = Run(tmp_path, replace(SMALL, dynamics_steps=20, decoder_steps=4))
+    while True:
+        try:
+            weights = run.train(gallery, seconds=0.5)
+            break
+        except Paused:
+            pieces += 1
+    assert pieces > 0
+    assert weights.exists()
 
 
 class Stopped(Exception):

@@ -63,7 +63,9 @@ def test_every_board_is_whole_in_every_frame_of_some_view(left: int, top: int) -
 
 
 def test_the_camera_keeps_the_player_in_the_middle_and_the_frame_in_the_map() -> None:
-    corners = camera(torch.tensor([[0, 0], [40 * UNITS, 12 * UNITS], [64 * UNITS, 24 * UNITS]]))
+    places = [[0, 0], [40 * UNITS, 12 * UNITS], [64 * UNITS, 24 * UNITS]]
+    states = concatenate([standing_at(0, 0)] * 3)
+    corners = camera(states.updated(position=torch.tensor(places, dtype=torch.int32)))
 
     assert corners.tolist() == [
         [0, 0],

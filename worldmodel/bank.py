@@ -125,8 +125,8 @@ def _packed(rgba: np.ndarray) -> np.ndarray:
 
 def standing(tile: Tensor) -> Tensor:
     """(..., 2) units of a player's centre who stands on the floor of the tiles (..., 2)."""
-    drop = torch.tensor([UNITS // 2, UNITS - PLAYER_HALF[1]], device=tile.device, dtype=torch.int32)
-    return tile.to(torch.int32) * UNITS + drop
+    x, y = (tile.to(torch.int32) * UNITS).unbind(-1)
+    return torch.stack([x + UNITS // 2, y + UNITS - PLAYER_HALF[1]], -1)
 
 
 def fresh_state(bank: WorldBank, slots: Tensor, seeds: Tensor, tiles: Tensor) -> State:

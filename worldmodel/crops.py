@@ -86,10 +86,9 @@ def views(state: State, dark: Tensor | None = None) -> Tensor:
 
 def camera(state: State) -> Tensor:
     """(B, 2) pixel x, y of the frame's upper left corner: within the map, the player about in the middle."""
-    limit = torch.tensor([MAP_WIDTH * TILE - FRAME, MAP_HEIGHT * TILE - FRAME], device=state.position.device)
-    corner = torch.div(state.position, 2, rounding_mode="floor") - FRAME // 2
-    lead = torch.stack([state.look, torch.zeros_like(state.look)], 1)
-    return torch.minimum((corner + lead).clamp(min=0), limit).long()
+    x, y = (torch.div(state.position, 2, rounding_mode="floor") - FRAME // 2).unbind(1)
+    x = (x + state.look).clamp(0, MAP_WIDTH * TILE - FRAME)
+    return torch.stack([x, y.clamp(0, MAP_HEIGHT * TILE - FRAME)], 1).long()
 
 
 def heading_vector(heading: Tensor) -> Tensor:
@@ -137,14 +136,9 @@ def underneath(state: State, platform_speed: Tensor) -> Underneath:
 class Layers:
     """What the memory holds for one frame, before anything is composed or lit."""
 
-    picture: Tensor
-    """(B, 4, FRAME, FRAME) uint8 RGBA, opaque."""
-    changing: Tensor
-    """(B, 4, FRAME, FRAME) uint8 RGBA: coins, doors, levers ..., from the atlas by the canvas' classes."""
-    movers: Tensor
-    """(B, 4, FRAME, FRAME) uint8 RGBA."""
-    player: Tensor
-    """(B, 4, FRAME, FRAME) uint8 RGBA."""
+    pixels: Tensor
+    """(B, FRAME, FRAME, 4) int32, RGBA packed as in the bank: the picture; what can change (coins, doors,
+    levers ..., from the atlas by the canvas' classes); the movers; the player."""
     classes: Tensor
     """(B, VIEW, VIEW) uint8 tile classes from the camera's tile on."""
     offset: Tensor
@@ -162,19 +156,30 @@ def read_layers(bank: WorldBank, state: State) -> Layers:
     classes = _gather(state.canvas, rows, cols, Tile.SOLID)
     centre = torch.div(state.position, 2, rounding_mode="floor") - corner
     return Layers(
-        picture=_planes(_picture_crop(bank, state, corner)),
-        changing=_planes(_atlas_crop(bank, state, classes, offset)),
-        movers=_planes(_mover_layer(bank, state, corner)),
-        player=_planes(_player_layer(bank, state, centre)),
+        pixels=torch.stack(
+            [
+                _picture_crop(bank, state, corner),
+                _atlas_crop(bank, state, classes, offset),
+                _mover_layer(bank, state, corner),
+                _player_layer(bank, state, centre),
+            ],
+            -1,
+        ),
         classes=classes,
         offset=offset,
         centre=centre,
     )
 
 
-def _planes(packed: Tensor) -> Tensor:
-    """(B, 4, H, W) uint8 of (B, H, W) packed pixels."""
-    return packed.contiguous().view(torch.uint8).view(*packed.shape, 4).permute(0, 3, 1, 2)
+def unpack(pixels: Tensor) -> Tensor:
+    """(B, 4 N, H, W) float32 0..1, red, green, blue and alpha of each of N layers (B, H, W, N)."""
+    count, height, width, layers = pixels.shape
+    channels = pixels.view(torch.uint8).view(count, height * width, 4 * layers).transpose(1, 2)
+    return (
+        channels.to(torch.float32, memory_format=torch.contiguous_format)
+        .mul_(1 / 255)
+        .view(count, 4 * layers, height, width)
+    )
 
 
 def _picture_crop(bank: WorldBank, state: State, corner: Tensor) -> Tensor:
@@ -206,7 +211,7 @@ def _mover_layer(bank: WorldBank, state: State, corner: Tensor) -> Tensor:
 
 
 def _player_layer(bank: WorldBank, state: State, centre: Tensor) -> Tensor:
-    places = centre - torch.tensor([TILE, TILE // 2 + 1], device=centre.device)
+    places = torch.stack([centre[:, 0] - TILE, centre[:, 1] - TILE // 2 - 1], 1)
     sprites = _sprites(bank, state, torch.zeros_like(state.facing)[:, None], state.facing[:, None] < 0)
     return _paste(sprites, places[:, None], torch.ones_like(state.facing, dtype=torch.bool)[:, None])
 
@@ -229,9 +234,7 @@ def _paste(sprites: Tensor, places: Tensor, shown: Tensor) -> Tensor:
     layer = torch.zeros(len(sprites), _MARGIN * _MARGIN, dtype=torch.int32, device=device)
     down, right = torch.arange(TILE, device=device), torch.arange(2 * TILE, device=device)
     reach = (down[:, None] * _MARGIN + right).flatten()
-    spot = (
-        torch.minimum(places.clamp(min=-2 * TILE), places.new_tensor(FRAME)) + 2 * TILE
-    )  # unseen ones: edge
+    spot = places.clamp(-2 * TILE, FRAME) + 2 * TILE  # unseen ones go to the margin
     start = spot[..., 1] * _MARGIN + spot[..., 0]
     seen = torch.where(shown[..., None], sprites, 0)
     for slot in range(sprites.shape[1]):

@@ -15,15 +15,15 @@ from torch.nn import functional
 
 from worldmodel.bank import WorldBank
 from worldmodel.constants import FRAME, TILE, TILE_CLASSES
-from worldmodel.crops import VIEW, Layers
+from worldmodel.crops import VIEW, Layers, unpack
 from worldmodel.daylight import darkness
 from worldmodel.protocol import State
 
 CELL = 8
 """Pixels to a side of a light cell."""
 CELLS = FRAME // CELL
-LAYER_CHANNELS = 15
-"""Picture RGB, and RGBA of what changes, the movers and the player."""
+LAYER_CHANNELS = 16
+"""RGBA of the picture, what changes, the movers and the player."""
 SOURCES = 4
 
 
@@ -40,8 +40,8 @@ class DecoderConfig:
 class DecoderInputs:
     """What the decoder sees of B moments."""
 
-    layers: Tensor
-    """(B, 15, FRAME, FRAME) uint8."""
+    pixels: Tensor
+    """(B, FRAME, FRAME, 4) int32, packed layers."""
     tiles: Tensor
     """(B, TILE_CLASSES, CELLS, CELLS) share of each light cell that a class covers."""
     place: Tensor
@@ -50,7 +50,7 @@ class DecoderInputs:
     """(B, CONDITIONS) float32."""
 
     def __getitem__(self, rows: slice) -> DecoderInputs:
-        return DecoderInputs(self.layers[rows], self.tiles[rows], self.place[rows], self.conditions[rows])
+        return DecoderInputs(self.pixels[rows], self.tiles[rows], self.place[rows], self.conditions[rows])
 
 
 CONDITIONS = 4 + 2 + 2
@@ -58,9 +58,9 @@ CONDITIONS = 4 + 2 + 2
 
 
 def decoder_inputs(bank: WorldBank, state: State, layers: Layers) -> DecoderInputs:
-    """Layers as numbers, with the tiles' classes by light cell and the world's conditions."""
+    """The layers, with the tiles' classes by light cell and the world's conditions."""
     return DecoderInputs(
-        layers=torch.cat([layers.picture[:, :3], layers.changing, layers.movers, layers.player], 1),
+        pixels=layers.pixels,
         tiles=_cell_classes(layers),
         place=_place(layers),
         conditions=_conditions(bank, state),
@@ -122,11 +122,14 @@ class Decoder(nn.Module):
 
     def forward(self, inputs: DecoderInputs) -> Tensor:
         """(B, 3, FRAME, FRAME) float32, about 0..1."""
+        return self.compose(unpack(inputs.pixels), inputs)
+
+    def compose(self, layers: Tensor, inputs: DecoderInputs) -> Tensor:
+        """The same from layers (B, LAYER_CHANNELS, FRAME, FRAME) that are unpacked already."""
         light = self.light_in(torch.cat([inputs.tiles, inputs.place], 1))
         light = functional.relu(light + self.conditions(inputs.conditions)[:, :, None, None])
         light = light + functional.relu(self.light_mid(light))
         light = self.upsample @ self.light_out(light) @ self.upsample.T
-        layers = inputs.layers.float().mul_(1 / 255)
         x = torch.cat([layers, light[:, 1:]], 1)
         x = functional.relu(self.pixel_in(x), inplace=True)
         x = functional.relu(self.pixel_mid(x), inplace=True)
@@ -145,6 +148,6 @@ def _mix(layers: Tensor, logits: Tensor) -> Tensor:
     """Softmax mixture of the four sources' colours."""
     weights = logits.softmax(1)
     mixed = layers[:, 0:3] * weights[:, 0:1]
-    for source, channel in enumerate((3, 7, 11), start=1):
+    for source, channel in enumerate((4, 8, 12), start=1):
         mixed = torch.addcmul(mixed, layers[:, channel : channel + 3], weights[:, source : source + 1])
     return mixed

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from worldmodel.evaluation import Evaluation, Speed
     from worldmodel.training import Progress
 
-GALLERY_WORLDS, EVALUATION_WORLDS = 24, 12
+EVALUATION_WORLDS = 12
 
 
 def register_worldmodel(app: typer.Typer) -> None:
@@ -36,32 +37,42 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, metrics and weights.")] = Path(
         "runs/cpu"
     ),
-    dynamics_steps: Annotated[int | None, typer.Option(min=1, help="Updates of the dynamics.")] = None,
-    decoder_steps: Annotated[int | None, typer.Option(min=1, help="Updates of the decoder.")] = None,
+    size: Annotated[Literal["cpu", "gpu"], typer.Option(help="One of the shipped configurations.")] = "cpu",
+    file: Annotated[
+        Path | None, typer.Option("--config", help="A TOML file in place of the shipped one.", dir_okay=False)
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0, help="Stop after so long; the next call goes on.")] = inf,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=1)] = 1,
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
-    """Train from the last checkpoint in OUT on; ends with OUT/model.safetensors."""
+    """Train from the last checkpoint in OUT on; ends with OUT/model.safetensors.
+
+    Exit codes: 0 trained; 1 paused after --minutes; 2 bad input.
+    """
     from worldmodel.bank import WorldBank
     from worldmodel.gallery import generated_worlds
-    from worldmodel.training import Run, TrainConfig
+    from worldmodel.training import Paused, Run, read_config, shipped_config
 
-    config = TrainConfig(seed=seed, threads=threads)
-    if dynamics_steps is not None:
-        config = replace(config, dynamics_steps=dynamics_steps)
-    if decoder_steps is not None:
-        config = replace(config, decoder_steps=decoder_steps)
+    try:
+        config = read_config(file) if file is not None else shipped_config(size)
+    except (OSError, ValueError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(INVALID) from None
+    config = replace(config, seed=seed)
 
     def gallery() -> WorldBank:
         import torch
 
         bank = WorldBank(torch.device(device))
-        bank.add(generated_worlds(GALLERY_WORLDS, seed))
+        bank.add(generated_worlds(config.gallery_worlds, seed))
         return bank
 
-    with _Bars() as report:
-        weights = Run(out, config).train(gallery, device, report)
+    try:
+        with _Bars() as report:
+            weights = Run(out, config).train(gallery, device, report, 60 * minutes)
+    except Paused as pause:
+        typer.echo(f"paused: {pause}; the same command goes on")
+        raise typer.Exit(1) from None
     typer.echo(f"weights: {weights}")
 
 

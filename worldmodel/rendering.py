@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from worldmodel.bank import WorldBank
 from worldmodel.constants import FRAME, TILE, Tile
-from worldmodel.crops import Layers, read_layers
+from worldmodel.crops import Layers, read_layers, unpack
 from worldmodel.daylight import darkness
 from worldmodel.protocol import State
 
@@ -22,20 +22,19 @@ NIGHT = 0.28
 def paint(bank: WorldBank, state: State) -> Tensor:
     """(B, 3, FRAME, FRAME) uint8."""
     layers = read_layers(bank, state)
-    frame = layers.picture[:, :3].float() / 255
-    frame = _over(frame, layers.changing)
-    frame = _over(frame, layers.movers)
+    picture, changing, movers, player = torch.split(unpack(layers.pixels), 4, 1)
+    frame = _over(_over(picture[:, :3], changing), movers)
     blink = (state.safe > 0) & (state.safe % 2 == 0)
-    frame = _over(frame, layers.player, torch.where(blink, 0.35, 1.0))
+    frame = _over(frame, player, torch.where(blink, 0.35, 1.0))
     frame = frame * _light(bank, state, layers)
     return (_flash(frame, state).clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def _over(frame: Tensor, layer: Tensor, opacity: Tensor | None = None) -> Tensor:
-    alpha = layer[:, 3:].float() / 255
+    alpha = layer[:, 3:]
     if opacity is not None:
         alpha = alpha * opacity[:, None, None, None]
-    return frame + (layer[:, :3].float() / 255 - frame) * alpha
+    return frame + (layer[:, :3] - frame) * alpha
 
 
 def _light(bank: WorldBank, state: State, layers: Layers) -> Tensor:

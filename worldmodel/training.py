@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast, get_origin, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +43,8 @@ from worldmodel.protocol import State
 from worldmodel.rendering import paint
 from worldmodel.simulator import Intent, look_around, move_movers, move_player, touching
 
+Config = TypeVar("Config")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -62,12 +66,56 @@ class TrainConfig:
     """Of matrix products; weights and losses stay float32."""
     own_moves_after: float = 0.3
     """Share of training by which all rows move by the network's own prediction."""
-    decoder_steps: int = 1_500
+    decoder_steps: int = 3_000
     decoder_batch: int = 12
     decoder_learning_rate: float = 4e-3
+    gallery_worlds: int = 24
+    """Worlds on whose looks the decoder learns."""
     checkpoint_every: int = 500
     threads: int = 1
     model: NeuralConfig = field(default_factory=NeuralConfig)
+
+
+SPRITE_WEIGHT = 6.0
+"""By how much more a pixel of a mover or the player counts in the decoder's loss."""
+
+
+def read_config(path: Path) -> TrainConfig:
+    """A TOML file with any of TrainConfig's fields. Raises ValueError naming the file and the field."""
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return _fill(TrainConfig, given, str(path))
+
+
+def shipped_config(size: str) -> TrainConfig:
+    """The configuration for a ``cpu`` or a ``gpu``."""
+    return read_config(Path(str(files("worldmodel"))) / "configs" / f"{size}.toml")
+
+
+def _fill(kind: type[Config], given: Mapping[str, object], where: str) -> Config:
+    """A dataclass from a table; fields that are dataclasses from sub-tables."""
+    hints = get_type_hints(kind)
+    unknown = sorted(set(given) - set(hints))
+    if unknown:
+        raise ValueError(f"{where}: there is no field {unknown[0]!r}; there are {', '.join(sorted(hints))}")
+    values: dict[str, object] = {}
+    for name, value in given.items():
+        wanted = hints[name]
+        if is_dataclass(wanted) and isinstance(value, dict):
+            values[name] = _fill(cast("type[Any]", wanted), value, f"{where}: {name}")
+        elif get_origin(wanted) is tuple and isinstance(value, list):
+            values[name] = tuple(value)
+        elif isinstance(wanted, type) and not isinstance(value, (wanted, int) if wanted is float else wanted):
+            raise ValueError(f"{where}: {name} must be of type {wanted.__name__}, not {value!r}")
+        else:
+            values[name] = value
+    return kind(**values)
+
+
+class Paused(Exception):
+    """The time for this piece of a run is over; its checkpoint is written and the run can go on later."""
 
 
 WARM_UP = 0.05
@@ -243,6 +291,7 @@ class DynamicsTrainer:
         own = self.practice.chance(len(self.state), share) & targets.legal
         wrong = own & (own_moved.position != targets.moved.position).any(1)
         wrong |= own & (own_moved.velocity != targets.moved.velocity).any(1)
+        wrong |= own & (own_moved.riding != targets.moved.riding)
         if bool(wrong.any()):
             strayed = own_moved[wrong]
             mechanics = mechanics_of(bank, strayed)
@@ -272,9 +321,11 @@ class DecoderTrainer:
         with torch.no_grad():
             target = paint(self.bank, state).float() / 255
             inputs = decoder_inputs(self.bank, state, read_layers(self.bank, state))
-        frame = self.net(inputs)
+            weight = _pixel_weight(inputs.pixels)
+        with _precision(self.config, self.bank.device):
+            frame = self.net(inputs).float()
         error = frame - target
-        loss = error.square().mean() + 0.1 * error.abs().mean()
+        loss = (weight * (error.square() + 0.1 * error.abs())).mean()
         _set_rate(self.optimiser, self.config.decoder_learning_rate, number / self.config.decoder_steps)
         self.optimiser.zero_grad()
         loss.backward()
@@ -283,6 +334,13 @@ class DecoderTrainer:
         self.ema.update(self.net, number)
         psnr = -10 * torch.log10(error.clamp(-1, 1).square().mean((1, 2, 3)).clamp(min=1e-10)).mean()
         return {"loss": loss.item(), "psnr": psnr.item()}
+
+
+def _pixel_weight(pixels: Tensor) -> Tensor:
+    """(B, 1, FRAME, FRAME) of mean 1: what moves is small, and its fading and covering are hard."""
+    moving = ((pixels[..., 2:] >> 24) != 0).any(-1)[:, None]
+    weight = 1 + SPRITE_WEIGHT * moving
+    return weight / weight.mean()
 
 
 Trainer = DynamicsTrainer | DecoderTrainer
@@ -300,11 +358,14 @@ class Run:
         gallery: Callable[[], WorldBank],
         device: torch.device | str = "cpu",
         progress: Progress | None = None,
+        seconds: float = math.inf,
     ) -> Path:
         """Both phases, from the last checkpoint on; returns the weights file.
 
         ``gallery`` makes the painted worlds on which the decoder learns; it is called when they are needed.
+        Raises Paused, with a checkpoint written, when it has trained for so many seconds and is not done.
         """
+        self._until = time.monotonic() + seconds
         torch.set_num_threads(self.config.threads)
         torch.manual_seed(self.config.seed)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -349,6 +410,9 @@ class Run:
                     )
                 if (number + 1) % self.config.checkpoint_every == 0 or number + 1 == total:
                     self._save(path, number + 1, net, trainer)
+                elif time.monotonic() > self._until:
+                    self._save(path, number + 1, net, trainer)
+                    raise Paused(f"{name}: {number + 1} of {total} steps are done")
         net.load_state_dict(trainer.ema.shadow)
         net.eval()
 
