@@ -164,6 +164,7 @@ def fresh_state(bank: WorldBank, slots: Tensor, seeds: Tensor, tiles: Tensor) ->
         seed=seeds,
         step=torch.zeros(count, dtype=torch.int64, device=device),
         done=torch.zeros(count, dtype=torch.bool, device=device),
+        context=torch.zeros(count, 0, dtype=torch.uint8, device=device),
     )
 
 

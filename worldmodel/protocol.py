@@ -82,6 +82,9 @@ class State:
     """(B,) int64: steps since the spawn."""
     done: Tensor
     """(B,) bool: the goal was reached."""
+    context: Tensor
+    """(B, N) uint8: what a model that plays from pixels remembers (:mod:`worldmodel.adapters`), opaque to all
+    others; N is 0 where the fields above are the whole truth."""
 
     def __len__(self) -> int:
         return int(self.world.shape[0])
