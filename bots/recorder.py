@@ -8,7 +8,6 @@ for the frames. What is over is filled with copies.
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -21,6 +20,7 @@ from bots.clips import write_clip, write_lossless
 from bots.recording import EVIDENCE_BATCH, Playthrough, Recording, Replay
 from bots.rollout import column, prepend, replay
 from bots.search import padded_actions
+from bots.trace import TOLERANCE, Trace, first_difference, look_difference, trace_of
 from worldmodel.compiled import CompiledWorld
 from worldmodel.crops import views
 from worldmodel.daylight import darkness_at
@@ -72,33 +72,33 @@ def regenerate_many(
             yield _record(model, world, course)
 
 
-def verify(model: WorldModel, world: CompiledWorld, recorded: Recording | Playthrough) -> Replay:
-    """Regenerate and compare with what was recorded.
+def verify(model: WorldModel, world: CompiledWorld, old: Playthrough) -> Replay:
+    """Regenerate and compare with what was recorded; say where the two part, and by how much.
 
-    A playthrough carries hashes of the whole only; with its Recording the first differing frame is named.
     Raises ValueError for a playthrough that was never recorded.
     """
-    old = recorded.playthrough if isinstance(recorded, Recording) else recorded
-    if old.frames_sha256 is None or old.sound_sha256 is None:
+    if old.frames_sha256 is None or old.sound_sha256 is None or old.trace is None:
         raise ValueError(f"playthrough {old.id} has no hashes to compare with: regenerate it first")
     new = regenerate(model, world, old)
+    trace = new.playthrough.trace
+    assert trace is not None
+    parted = first_difference(old.trace.states, trace.states)
+    if parted is not None:
+        return Replay(False, parted, "the course of play differs")
     if new.first_difference is not None:
         return Replay(False, new.first_difference, "events or voices differ")
-    if new.playthrough.frames_sha256 != old.frames_sha256:
-        step = (
-            _first_frame(recorded.frame_marks, new.frame_marks) if isinstance(recorded, Recording) else None
-        )
-        return Replay(False, step, "frames differ")
     if new.playthrough.sound_sha256 != old.sound_sha256:
         return Replay(False, None, "sound differs")
+    if new.playthrough.frames_sha256 != old.frames_sha256:
+        return _compare_frames(old.trace, trace)
     return Replay(True)
 
 
-def _first_frame(old: NDArray[np.uint32], new: NDArray[np.uint32]) -> int | None:
-    if len(old) != len(new):
-        return min(len(old), len(new))
-    different = np.nonzero(old != new)[0]
-    return int(different[0]) if len(different) else None
+def _compare_frames(old: Trace, new: Trace) -> Replay:
+    step, levels = first_difference(old.frames, new.frames), look_difference(old, new)
+    close = levels <= TOLERANCE
+    words = f"frames differ, by at most {levels} grey levels in any field"
+    return Replay(False, step, words, within_tolerance=close)
 
 
 def _courses(model: WorldModel, world: CompiledWorld, group: Sequence[Playthrough]) -> Iterator[_Course]:
@@ -143,13 +143,13 @@ def _record(model: WorldModel, world: CompiledWorld, course: _Course) -> Recordi
         clips=course.clips,
         frames_sha256=_hash_frames(frames),
         sound_sha256=hashlib.sha256(sound.tobytes()).hexdigest(),
+        trace=trace_of(course.states, frames),
     )
     different = (old.events != course.events).any(1) | (old.clips != course.clips)
     return Recording(
         playthrough=truth,
         frames=frames,
         sound=sound,
-        frame_marks=np.array([zlib.crc32(frame.tobytes()) for frame in frames], np.uint32),
         views=views(course.states, _dark(model, course.states)).cpu().numpy(),
         first_difference=int(different.argmax()) if different.any() else None,
     )

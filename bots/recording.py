@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bots.trace import Trace
+
 
 @dataclass(frozen=True)
 class Playthrough:
@@ -33,6 +35,8 @@ class Playthrough:
     frames_sha256: str | None = None
     """Over the T+1 uint8 frames (T+1, 3, H, W) in order, the first being the spawn's; None until rendered."""
     sound_sha256: str | None = None
+    trace: Trace | None = None
+    """Where a replay would leave it, None until recorded."""
 
     @property
     def id(self) -> str:
@@ -61,8 +65,6 @@ class Recording:
     """(T+1, H, W, 3) RGB; the first shows the spawn."""
     sound: NDArray[np.float32]
     """(T * SAMPLES_PER_STEP,) mono."""
-    frame_marks: NDArray[np.uint32]
-    """(T+1,) CRC-32 of each frame, to say where a later replay differs."""
     views: NDArray[np.int64]
     """(T+1,) names of what there is to see (:func:`worldmodel.crops.views`)."""
     first_difference: int | None = None
@@ -84,3 +86,6 @@ class Replay:
     """Step (0 is the spawn) where it first differs, where that can be told."""
     what: str = "identical"
     """What differs, in words."""
+    within_tolerance: bool = False
+    """Every state, event and sound is the recorded one, and the frames differ by no more than rounding does
+    on another kind of device (``bots.trace.TOLERANCE``)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import tempfile
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bots.recording import Playthrough
+from bots.trace import Trace
 from worldmodel.constants import EVENTS
 
 _META = "meta.json"
@@ -71,6 +73,7 @@ def pack(
             "steps": len(p.actions),
             "frames_sha256": p.frames_sha256,
             "sound_sha256": p.sound_sha256,
+            "trace": base64.b64encode(p.trace.to_bytes()).decode() if p.trace is not None else None,
         }
         for p in playthroughs
     ]
@@ -84,7 +87,13 @@ def unpack(
     ends = np.cumsum([head["steps"] for head in heads], dtype=np.int64)[:-1]
     columns = [np.split(arrays[f"{prefix}.{name}"], ends) for name in ("actions", "events", "clips")]
     return [
-        Playthrough(**{k: v for k, v in head.items() if k != "steps"}, actions=a, events=e, clips=c)
+        Playthrough(
+            **{k: v for k, v in head.items() if k not in ("steps", "trace")},
+            actions=a,
+            events=e,
+            clips=c,
+            trace=Trace.from_bytes(base64.b64decode(head["trace"])) if head["trace"] is not None else None,
+        )
         for head, a, e, c in zip(heads, *columns, strict=False)
     ]
 

@@ -23,6 +23,7 @@ class Replayed:
     player: str
     seconds: float
     identical: bool
+    within_tolerance: bool
     first_difference: int | None
     what: str
 
@@ -34,7 +35,8 @@ class Replayed:
         if self.identical:
             return f"{head}: bit-identical"
         where = "" if self.first_difference is None else f" from step {self.first_difference}"
-        return f"{head}: differs{where}: {self.what}"
+        close = ", as another kind of device may" if self.within_tolerance else ""
+        return f"{head}: differs{where}{close}: {self.what}"
 
 
 def replay(home: Path, playthrough: str, clip: Path | None = None) -> Replayed:
@@ -57,6 +59,4 @@ def replay(home: Path, playthrough: str, clip: Path | None = None) -> Replayed:
         raise Impossible(str(error)) from error
     play = stored.playthrough
     title = store.version(row.version).world
-    return Replayed(
-        play.id, title, play.player, play.seconds, found.identical, found.first_difference, found.what
-    )
+    return Replayed(play.id, title, play.player, play.seconds, **asdict(found))

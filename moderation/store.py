@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, Row, and_, create_engine, event, or_,
 from sqlalchemy.dialects.sqlite import insert
 
 from bots.recording import Playthrough
+from bots.trace import Trace
 from moderation import tables as t
 from moderation.blobs import BlobStore
 from moderation.states import WorldState, check
@@ -29,7 +30,7 @@ from policies.types import Bound, Coverage, Decision, DetectorRun, Finding, Fire
 if TYPE_CHECKING:
     from worldmodel.compiled import CompiledWorld
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """Newest revision in ``moderation/migrations``."""
 EVENTS_PER_STEP = 9
 
@@ -889,6 +890,7 @@ def _playthrough_row(exploration: str, ordinal: int, play: Playthrough) -> dict[
         "clips": play.clips.astype("<i2").tobytes(),
         "frames_sha256": play.frames_sha256,
         "sound_sha256": play.sound_sha256,
+        "trace": play.trace.to_bytes() if play.trace is not None else None,
     }
 
 
@@ -905,6 +907,7 @@ def _playthrough(row: Row[Any]) -> StoredPlaythrough:
         clips=np.frombuffer(row.clips, "<i2").astype(np.int16),
         frames_sha256=row.frames_sha256,
         sound_sha256=row.sound_sha256,
+        trace=Trace.from_bytes(row.trace) if row.trace is not None else None,
     )
     shown = None if row.shown is None else np.frombuffer(row.shown, "<i4").astype(np.int32)
     return StoredPlaythrough(row.exploration, row.ordinal, play, shown)

@@ -116,6 +116,7 @@ playthroughs = Table(
     Column("clips", LargeBinary, nullable=False),
     Column("frames_sha256", String),
     Column("sound_sha256", String),
+    Column("trace", LargeBinary),  # bots.trace.Trace
     Column("shown", LargeBinary),  # (T+1,) int32: ordinal of the distinct frame that stands for each frame
 )
 

@@ -28,7 +28,6 @@ def recording() -> Recording:
         playthrough=playthrough,
         frames=rng.integers(0, 256, (STEPS + 1, FRAME, FRAME, 3), dtype=np.uint8),
         sound=tone * 0.5,
-        frame_marks=np.zeros(STEPS + 1, np.uint32),
         views=np.zeros(STEPS + 1, np.int64),
     )
 

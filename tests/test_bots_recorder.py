@@ -85,15 +85,33 @@ def test_a_recorded_playthrough_is_verified_as_identical(recording: Recording) -
 
 
 def test_a_changed_frame_is_named(recording: Recording) -> None:
-    marks = recording.frame_marks.copy()
-    marks[17] ^= 1
-    forged = replace(
-        recording, frame_marks=marks, playthrough=replace(recording.playthrough, frames_sha256="0" * 64)
-    )
+    truth = recording.playthrough
+    assert truth.trace is not None
+    frames, looks = truth.trace.frames.copy(), truth.trace.looks.copy()
+    frames[17] ^= 1
+    looks[17, 3] ^= 1
+    close = replace(truth, frames_sha256="0" * 64, trace=replace(truth.trace, frames=frames, looks=looks))
+    looks = looks.copy()
+    looks[20, 0] ^= 64
+    far = replace(close, trace=replace(truth.trace, frames=frames, looks=looks))
 
-    replay = verify(Simulator(), bot_world(), forged)
+    rounded, painted = (verify(Simulator(), bot_world(), forged) for forged in (close, far))
 
-    assert (replay.identical, replay.first_difference, replay.what) == (False, 17, "frames differ")
+    assert (rounded.identical, rounded.first_difference, rounded.within_tolerance) == (False, 17, True)
+    assert rounded.what == "frames differ, by at most 1 grey levels in any field"
+    assert not painted.within_tolerance
+
+
+def test_the_step_at_which_play_parts_is_named(recording: Recording) -> None:
+    truth = recording.playthrough
+    assert truth.trace is not None
+    states = truth.trace.states.copy()
+    states[9:] ^= 5
+
+    replay = verify(Simulator(), bot_world(), replace(truth, trace=replace(truth.trace, states=states)))
+
+    assert (replay.identical, replay.first_difference) == (False, 9)
+    assert replay.what == "the course of play differs"
 
 
 def test_changed_sound_is_told_apart_from_changed_frames(recording: Recording) -> None:
