@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from worldmodel.constants import Mover
 from worldmodel.palette import themes
-from worldmodel.prompt import _THEMES, Understanding, understand
+from worldmodel.prompt import Understanding, understand
 from worldmodel.spec import Mechanics, WorldSpec
+from worldmodel.text.lexicon import THEMES
 from worldmodel.travel import jump_height
 
 
@@ -61,7 +62,7 @@ def test_words_choose_the_looks(prompt, theme):
 
 
 def test_every_theme_has_colours():
-    assert set(_THEMES) == set(themes())
+    assert set(THEMES) == set(themes())
 
 
 def test_numbers_of_the_spec_come_before_words():
