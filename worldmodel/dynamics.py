@@ -186,8 +186,11 @@ def touch_columns(bank: WorldBank, state: State, actions: Tensor) -> Tensor:
     return torch.cat([surroundings(state.canvas, state.position), _numbers(numbers)], -1)
 
 
-def mover_columns(bank: WorldBank, state: State, slots: Tensor) -> Tensor:
-    """(B, S, K) int64 for the slots (B, S), the player being at its new place, by MOVER_COLUMNS."""
+def mover_columns(bank: WorldBank, state: State, slots: Tensor, rolled: Tensor | None = None) -> Tensor:
+    """(B, S, K) int64 for the slots (B, S), the player being at its new place, by MOVER_COLUMNS.
+
+    ``rolled`` (B, MOVER_SLOTS) are the dice, if they come from outside.
+    """
     m = mechanics_of(bank, state)
 
     def pick(values: Tensor) -> Tensor:
@@ -195,7 +198,7 @@ def mover_columns(bank: WorldBank, state: State, slots: Tensor) -> Tensor:
         return values.gather(1, index)
 
     position, kind = pick(state.mover_position), pick(state.mover_kind)
-    rolled = pick(dice(state.seed, state.step, MOVER_SLOTS))
+    rolled = pick(dice(state.seed, state.step, MOVER_SLOTS) if rolled is None else rolled)
     gap = (state.position[:, None] - position).long()
     speed = torch.where(kind == Mover.PLATFORM, m["platform_speed"][:, None], m["enemy_speed"][:, None])
     top = m["top_view"][:, None].expand(slots.shape)
