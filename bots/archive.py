@@ -20,7 +20,7 @@ from torch import Tensor
 from bots.cells import Cells, host
 from bots.rollout import Trajectory
 from worldmodel.compiled import CompiledWorld
-from worldmodel.constants import EVENTS, MAP_HEIGHT, MAP_WIDTH, MAX_LINKS, Event, Tile
+from worldmodel.constants import EVENTS, MAP_HEIGHT, MAP_WIDTH, MAX_LINKS, WALLS, Event
 from worldmodel.protocol import State, concatenate
 
 HURT_COST = 30
@@ -229,7 +229,7 @@ class Archive:
         self.visited = np.zeros(MAP_HEIGHT * MAP_WIDTH, np.int64)
         self.index: dict[int, int] = {}
         """Cell -> entry."""
-        self._free = (world.tiles != Tile.SOLID).flatten()
+        self._free = ~np.isin(world.tiles, WALLS).flatten()
 
     def __len__(self) -> int:
         return len(self.entries)

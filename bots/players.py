@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bots.view import RADIUS, WINDOW, View
-from worldmodel.constants import MAP_HEIGHT, MAP_WIDTH, TILE_CLASSES, Action, Tile
+from worldmodel.constants import MAP_HEIGHT, MAP_WIDTH, TILE_CLASSES, WALLS, Action, Tile
 from worldmodel.crops import crop
 
 DICE = 8
@@ -138,7 +138,7 @@ def _wall(view: View, heading: Tensor) -> Tensor:
     """(B,) whether the next tile in a heading (B,) cannot be walked into."""
     dx, dy = _table(_STEP, heading)[heading].unbind(1)
     tile = view.at(dx, dy)
-    return _is(tile, Tile.SOLID) | ((tile == Tile.DOOR) & (view.keys == 0))
+    return _is(tile, *WALLS) | ((tile == Tile.DOOR) & (view.keys == 0))
 
 
 def _danger(view: View, heading: Tensor) -> Tensor:
@@ -336,7 +336,7 @@ class Interactor:
 def _freshest(memory: Memory, view: View, roll: Tensor) -> Tensor:
     """Heading (B,) whose quarter of the screen was walked least, walls and a little chance counted in."""
     walked = _screen(memory.visited, view.tile).clamp(max=20).float()
-    solid = (view.tiles == Tile.SOLID).float() * 4
+    solid = _is(view.tiles, *WALLS).float() * 4
     cost = walked + solid
     middle = RADIUS
     sums = [

@@ -30,7 +30,7 @@ from moderation.packages import pack, unpack
 from moderation.states import WorldState
 from moderation.store import ExplorationRow, Store, StoredPlaythrough, Transaction, Version
 from policies.types import Context, Coverage, Decision, Verdict
-from worldmodel.constants import Tile
+from worldmodel.constants import WALLS
 
 if TYPE_CHECKING:
     from bots.exploration import Budget, Exploration
@@ -486,7 +486,7 @@ def _open_tiles(world: CompiledWorld) -> NDArray[np.bool_]:
     """(MAP_HEIGHT, MAP_WIDTH) tiles without a wall that are connected to the start, doors being open."""
     from scipy import ndimage
 
-    areas, _ = ndimage.label(world.tiles != Tile.SOLID)
+    areas, _ = ndimage.label(~np.isin(world.tiles, WALLS))
     x, y = world.spawns[0]
     connected: NDArray[np.bool_] = areas == areas[y, x]
     return connected

@@ -57,6 +57,8 @@ class Tile(IntEnum):
 
 
 TILE_CLASSES = len(Tile)
+WALLS = (Tile.SOLID, Tile.ICE)
+"""What nothing ever moves through; a closed DOOR is solid too, but opens."""
 
 
 class Action(IntEnum):
