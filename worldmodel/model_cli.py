@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,10 +16,9 @@ from worldmodel.world_cli import INVALID
 
 if TYPE_CHECKING:
     from worldmodel.compiled import CompiledWorld
-    from worldmodel.evaluation import Evaluation, Speed
+    from worldmodel.evaluation import Plan
+    from worldmodel.evaluation.records import Playable
     from worldmodel.training import Progress
-
-EVALUATION_WORLDS = 12
 
 
 def register_worldmodel(app: typer.Typer) -> None:
@@ -109,33 +108,48 @@ def evaluate(
     worlds: Annotated[
         list[Path] | None, typer.Argument(help="World packages; default: generated ones.")
     ] = None,
+    model: Annotated[
+        Literal["neural", "simulator"],
+        typer.Option(help="What is measured; the simulator, against itself, must be perfect."),
+    ] = "neural",
     weights: Annotated[Path | None, typer.Option(help="Weights to measure; default: the package's.")] = None,
-    episodes: Annotated[int, typer.Option(min=1, help="Episodes per world.")] = 4,
-    steps: Annotated[
-        int, typer.Option(min=1, help="Steps per episode; compared at 1, 16, 64 ... 4096.")
-    ] = 256,
+    quick: Annotated[bool, typer.Option("--quick", help="Little of everything, in about a minute.")] = False,
     seed: Annotated[int, typer.Option()] = 0,
     device: Annotated[str, typer.Option()] = "cpu",
-    speed: Annotated[bool, typer.Option(help="Also measure steps per second.")] = True,
+    sheets: Annotated[
+        Path | None, typer.Option(help="Folder for contact sheets, videos and report.md.", file_okay=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option("--json", help="Write all numbers here.")] = None,
 ) -> None:
     """Compare the neural world model with the simulator, step by step, on worlds it never trained on."""
-    from worldmodel.evaluation import evaluate as run
-    from worldmodel.evaluation import measure_speed, peak_memory
-    from worldmodel.models import load_model
+    from worldmodel.evaluation import QUICK, Plan, assess, markdown, measure_speed
 
-    model = load_model("neural", device, weights)
-    chosen = _worlds(worlds, seed)
-    result = run(model, chosen, episodes=episodes, seed=seed, horizon=steps)
-    console = Console()
-    _print(console, result)
-    speeds = measure_speed(model, chosen[0]) if speed else []
-    if speeds:
-        _print_speed(console, speeds)
-        console.print(f"peak memory {peak_memory():.0f} MiB")
+    plan = QUICK if quick else Plan()
+    chosen, player = _worlds(worlds, seed, plan.worlds), _playable(model, device, weights)
+    result = assess(player, chosen, plan, seed, lambda part: typer.echo(f"{part} ...", err=True))
+    result.speed = measure_speed(player, chosen[0], seconds=1.0 if quick else 3.0)
+    text = markdown(result)
+    typer.echo(text)
+    if sheets is not None:
+        _write_sheets(player, chosen[: plan.sheets], sheets, plan, seed)
+        (sheets / "report.md").write_text(text, encoding="utf-8")
     if out is not None:
-        numbers = {**result.as_json(), "speed": [asdict(s) for s in speeds], "peak_memory_mib": peak_memory()}
-        out.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def _playable(name: str, device: str, weights: Path | None) -> Playable:
+    from worldmodel.models import load_model
+    from worldmodel.simulator import Simulator
+
+    return Simulator(device) if name == "simulator" else load_model("neural", device, weights)
+
+
+def _write_sheets(model: Playable, worlds: list[CompiledWorld], folder: Path, plan: Plan, seed: int) -> None:
+    from worldmodel.evaluation import write_sheet
+
+    for world in worlds:
+        for path in write_sheet(model, world, folder, seed, plan.steps, plan.video_steps):
+            typer.echo(f"wrote {path}", err=True)
 
 
 def reach(
@@ -162,11 +176,12 @@ def reach(
     raise typer.Exit(0 if found.goal else 1)
 
 
-def _worlds(paths: list[Path] | None, seed: int) -> list[CompiledWorld]:
+def _worlds(paths: list[Path] | None, seed: int, count: int = 0) -> list[CompiledWorld]:
+    """The packages' worlds, or ``count`` generated ones."""
     if not paths:
         from worldmodel.gallery import generated_worlds
 
-        return generated_worlds(EVALUATION_WORLDS, seed, evaluation=True)
+        return generated_worlds(count, seed, evaluation=True)
     from worldmodel.compiler import compile_world
     from worldmodel.package import PackageError, load_package
 
@@ -175,37 +190,3 @@ def _worlds(paths: list[Path] | None, seed: int) -> list[CompiledWorld]:
     except PackageError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(INVALID) from None
-
-
-def _print(console: Console, result: Evaluation) -> None:
-    table = Table(title=f"Against the simulator: {result.worlds} worlds, {result.episodes} episodes")
-    for heading in ("after steps", "PSNR dB", "first frame repeated dB", "player within half a tile"):
-        table.add_column(heading, justify="right")
-    for horizon, row in result.horizons.items():
-        table.add_row(str(horizon), f"{row.psnr:.1f}", f"{row.psnr_copy_first:.1f}", f"{row.place:.3f}")
-    console.print(table)
-    console.print(f"steps exactly as the simulator's from the same state: {result.step_agreement:.5f}")
-    console.print(f"enemy moves exactly as the simulator's: {result.enemy_agreement:.5f}")
-    console.print(
-        f"actions whose effect after four steps is exactly the simulator's: {result.action_agreement:.5f}"
-    )
-    console.print(f"coins that came back: {result.coins_regrown}")
-    events = Table(title="Events, from the model's own states")
-    for heading in ("event", "precision", "recall", "in the simulator"):
-        events.add_column(heading, justify="right")
-    for name, score in result.events.items():
-        events.add_row(name, _share(score.precision), _share(score.recall), str(score.simulated))
-    console.print(events)
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _print_speed(console: Console, speeds: list[Speed]) -> None:
-    table = Table(title="World-steps per second on this machine")
-    for heading in ("batch", "with frames", "without frames"):
-        table.add_column(heading, justify="right")
-    for row in speeds:
-        table.add_row(str(row.batch), f"{row.with_frames:,.0f}", f"{row.without_frames:,.0f}")
-    console.print(table)

@@ -74,9 +74,16 @@ class Practice:
         practice.redraw(maps)
         return practice
 
-    def redraw(self, maps: int) -> None:
-        """New maps in place of the old ones; states on the old ones lose their meaning."""
-        has = _apart(self._features(maps), self._rand(maps, len(HELD_OUT_PAIRS)))
+    def features(self, maps: int) -> dict[str, Tensor]:
+        """(maps,) bool of each of FEATURES, drawn so that no map has a held-out pair."""
+        return _apart(self._features(maps), self._rand(maps, len(HELD_OUT_PAIRS)))
+
+    def redraw(self, maps: int, has: dict[str, Tensor] | None = None) -> None:
+        """New maps in place of the old ones; states on the old ones lose their meaning.
+
+        ``has`` (maps,) names each map's features, for evaluation; training leaves them to chance.
+        """
+        has = self.features(maps) if has is None else has
         mechanics = self._mechanics(has)
         tiles = self._tiles(has)
         kinds = self._kinds(has)
