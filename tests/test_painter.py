@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from worldmodel.constants import MAP_HEIGHT, MAP_WIDTH, TILE, TILE_CLASSES, Tile
-from worldmodel.painter import Board, Look, paint, paint_board
+from worldmodel.constants import MAP_HEIGHT, MAP_WIDTH, MOVERS, TILE, TILE_CLASSES, Mover, Tile
+from worldmodel.painter import Look, paint
 from worldmodel.palette import reference_palette, theme_palette, themes
+from worldmodel.signs import Board, paint_board
 from worldmodel.sprites import atlas, draw, sprites
 
 BOX = (10, 7, 16, 10)
+STILL = [Tile.EMPTY, Tile.SOLID, Tile.WATER, Tile.ICE]
+"""Classes that are in the picture."""
 
 
 def tiles() -> np.ndarray:
@@ -117,12 +120,42 @@ def test_a_reference_keeps_ground_and_sky_apart():
 
 def test_sprites_are_whole_and_differ():
     palette = theme_palette("ice")
-    parts = np.concatenate([atlas(palette), sprites(palette)])
+    parts = [*atlas(palette), *sprites(palette)]
     assert atlas(palette).shape == (TILE_CLASSES, TILE, TILE, 4)
-    assert sprites(palette).shape == (4, TILE, TILE, 4)
+    assert sprites(palette).shape == (MOVERS, TILE, 2 * TILE, 4)
     drawn = [part.tobytes() for part in parts if part[..., 3].any()]
-    assert len(drawn) == len(set(drawn)) == TILE_CLASSES - 2 + 4
-    assert not atlas(palette)[[Tile.EMPTY, Tile.SOLID], ..., 3].any()
+    assert len(drawn) == len(set(drawn)) == TILE_CLASSES - len(STILL) + MOVERS
+    assert not atlas(palette)[STILL, ..., 3].any()
+
+
+def test_a_platform_lies_where_players_land_on_it():
+    alpha = sprites(theme_palette("forest"))[Mover.PLATFORM, ..., 3] > 0
+    assert alpha[0, 4:28].all()
+    assert not alpha[6:].any()
+    assert not alpha[:, :4].any()
+    assert not alpha[:, 28:].any()
+
+
+@pytest.mark.parametrize("theme", themes())
+@pytest.mark.parametrize("top_view", [False, True])
+def test_water_is_told_from_what_is_around_it(theme, top_view):
+    wet = tiles()
+    wet[7:10, 20:30] = Tile.WATER
+    look = Look(theme, theme_palette(theme), top_view=top_view)
+    dry, pool = (paint(cells, look, (), 1).astype(int) for cells in (tiles(), wet))
+    change = np.abs(pool - dry).max(axis=2)
+    inside = change[7 * TILE : 10 * TILE, 20 * TILE : 30 * TILE]
+    assert np.median(inside) > 12
+
+
+@pytest.mark.parametrize("theme", themes())
+def test_ice_is_told_from_other_ground(theme):
+    frozen = tiles()
+    frozen[10, 20:30] = Tile.ICE
+    look = Look(theme, theme_palette(theme))
+    bare, ice = (paint(cells, look, (), 1).astype(int) for cells in (tiles(), frozen))
+    change = np.abs(ice - bare)[10 * TILE : 11 * TILE, 20 * TILE : 30 * TILE].max(axis=2)
+    assert np.median(change) > 30
 
 
 def test_a_drawing_of_the_wrong_size_is_refused():

@@ -348,13 +348,9 @@ def floor(theme: str, palette: Palette, rng: np.random.Generator) -> Floats:
     """(MAP_HEIGHT * TILE, WIDTH, 3) ground seen from above: paving or meadow."""
     height = MAP_HEIGHT * TILE
     grain = noise(rng, 18, height, WIDTH) * 0.5 + noise(rng, 3, height, WIDTH) * 0.4
+    base = _floor_colour(theme, palette)
     if theme in _PAVED:
-        return _paving(mix(palette.ground, palette.haze, 0.35) * 0.62, grain, rng)
-    base = (
-        mix(palette.near, palette.cap, 0.3)
-        if theme not in ("desert", "ice")
-        else mix(palette.cap, palette.far, 0.4)
-    )
+        return _paving(base, grain, rng)
     meadow = np.asarray(base * (1 + 0.14 * np.round(grain * 3) / 3)[..., None], dtype=np.float32)
     ys, xs = rng.integers(1, height - 1, 2600), rng.integers(1, WIDTH - 1, 2600)
     meadow[ys, xs] = meadow[ys - 1, xs] = mix(base, _WHITE, 0.22)
@@ -362,6 +358,15 @@ def floor(theme: str, palette: Palette, rng: np.random.Generator) -> Floats:
     meadow[ys[blooms], xs[blooms]] = palette.accent
     meadow[ys[blooms], xs[blooms] - 1] = meadow[ys[blooms] - 1, xs[blooms]] = mix(palette.accent, _WHITE, 0.5)
     return meadow
+
+
+def _floor_colour(theme: str, palette: Palette) -> Colour:
+    if palette.floor is not None:
+        return palette.floor
+    if theme in _PAVED:
+        return mix(palette.ground, palette.haze, 0.35) * np.float32(0.62)
+    sandy = theme in ("desert", "ice")
+    return mix(palette.cap, palette.far, 0.4) if sandy else mix(palette.near, palette.cap, 0.3)
 
 
 def _paving(base: Colour, grain: Floats, rng: np.random.Generator) -> Floats:

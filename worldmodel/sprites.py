@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from worldmodel.constants import MOVERS, TILE, TILE_CLASSES, Tile
-from worldmodel.palette import Palette, mix
+from worldmodel.constants import MOVERS, TILE, TILE_CLASSES, Mover, Tile
+from worldmodel.palette import Colour, Palette, mix
 
 _COIN = """
 ................
@@ -260,14 +262,78 @@ _CHASER = """
 ..#xx#xx##xx#...
 ...##.##..##....
 """
+_FLYER = """
+................
+................
+.##.............
+#nm#........###.
+#nmm##.####.#mm#
+#nmmmm#mmmm#mmm#
+.#nmmmmMMMMmmmn#
+.#nnmmmMM#WMmn#.
+..#nnmmmm##Mmn#.
+..#n#nmmmmmm##..
+...#.#nm#W#W#...
+......#nmmm#....
+.......#n#n#....
+........#.#.....
+................
+................
+"""
+_SPIDER = """
+.......u........
+.......u........
+.......u........
+......###.......
+.##..#mMm#..##..
+#..##mMMMm##..#.
+..#.#mMMmm#.#...
+.#.##nmmmn##.#..
+#.#.#nnnnn#.#.#.
+#.##nWW#WWn##.#.
+.#.#nW##W#n#.#..
+..##nnnnnnn##...
+.#..#nW#Wn#..#..
+#..#.#####.#..#.
+..#.........#...
+.#...........#..
+"""
+_PLATFORM = """
+########################
+#wwwwwdwwwwwwwwwwdwwwww#
+#vvvvvdvvvvvvvvvvdvvvvv#
+#dSSddddddddddddddddSSd#
+.#ssk#############kss#..
+..##................##..
+"""
+_ENEMIES = {
+    Mover.WALKER: _WALKER,
+    Mover.GHOST: _GHOST,
+    Mover.CHASER: _CHASER,
+    Mover.FLYER: _FLYER,
+    Mover.SPIDER: _SPIDER,
+}
+_WHITE = np.full(3, 255, dtype=np.float32)
+_BODIES = {
+    Mover.WALKER: ("m", "M", "n"),
+    Mover.GHOST: ("u", "W", "g"),
+    Mover.CHASER: ("r", "R", "x"),
+    Mover.FLYER: ("m", "M", "n"),
+    Mover.SPIDER: ("m", "M", "n"),
+}
+"""Letters of an enemy's body, its light and its shaded side: what a named colour replaces."""
+_OWN: dict[Mover, str] = {Mover.FLYER: "7c4fb0", Mover.SPIDER: "8a3648"}
+"""Body colours of the drawings that share letters with the walker."""
+
+
+def _code(text: str) -> Colour:
+    return np.array([int(text[i : i + 2], 16) for i in (0, 2, 4)], np.float32)
 
 
 def _colours(palette: Palette) -> dict[str, NDArray[np.float32]]:
     """What each letter stands for."""
 
-    def code(text: str) -> NDArray[np.float32]:
-        return np.array([int(text[i : i + 2], 16) for i in (0, 2, 4)], np.float32)
-
+    code = _code
     white, black = code("ffffff"), code("15101c")
     accent = mix(palette.accent, white, 0.1)
     return {
@@ -285,22 +351,33 @@ def _colours(palette: Palette) -> dict[str, NDArray[np.float32]]:
     }  # fmt: skip
 
 
-def draw(art: str, palette: Palette) -> NDArray[np.uint8]:
-    """(TILE, TILE, 4) RGBA of a drawing. Raises ValueError for one that is not 16 x 16."""
+def draw(art: str, palette: Palette, tints: Mapping[str, Colour] | None = None) -> NDArray[np.uint8]:
+    """(TILE, TILE, 4) RGBA of a drawing.
+
+    ``tints`` replaces what letters stand for. Raises ValueError for one that is not of TILE rows and columns.
+    """
     rows = art.strip("\n").splitlines()
     if len(rows) != TILE or any(len(row) != TILE for row in rows):
         raise ValueError(f"a drawing must be {TILE} rows of {TILE} letters, not {[len(row) for row in rows]}")
-    colours = _colours(palette)
-    pixels = np.zeros((TILE, TILE, 4), dtype=np.uint8)
+    return _coloured(rows, {**_colours(palette), **(tints or {})})
+
+
+def _coloured(rows: Sequence[str], colours: Mapping[str, Colour]) -> NDArray[np.uint8]:
+    pixels = np.zeros((len(rows), len(rows[0]), 4), dtype=np.uint8)
     for y, row in enumerate(rows):
         for x, letter in enumerate(row):
             if letter != ".":
-                pixels[y, x] = (*colours[letter].round().astype(int), 255)
+                pixels[y, x] = (*colours[letter].clip(0, 255).round().astype(int), 255)
     return pixels
 
 
-def atlas(palette: Palette, *, burning: bool = False) -> NDArray[np.uint8]:
-    """(TILE_CLASSES, TILE, TILE, 4) RGBA of the tile classes that can change; the others are transparent."""
+def atlas(
+    palette: Palette, *, burning: bool = False, character: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """(TILE_CLASSES, TILE, TILE, 4) RGBA of the tile classes that can change; the others are transparent.
+
+    ``character`` is (TILE, TILE, 4) RGBA in place of the drawn one.
+    """
     pixels = np.zeros((TILE_CLASSES, TILE, TILE, 4), dtype=np.uint8)
     lever = draw(_LEVER, palette)
     drawings = {
@@ -312,7 +389,7 @@ def atlas(palette: Palette, *, burning: bool = False) -> NDArray[np.uint8]:
         Tile.PORTAL: draw(_PORTAL, palette),
         Tile.LEVER: lever,
         Tile.LEVER_ON: lever[:, ::-1],
-        Tile.CHARACTER: draw(_CHARACTER, palette),
+        Tile.CHARACTER: draw(_CHARACTER, palette) if character is None else character,
         Tile.GOAL: draw(_GOAL, palette),
     }
     for tile, drawing in drawings.items():
@@ -320,10 +397,33 @@ def atlas(palette: Palette, *, burning: bool = False) -> NDArray[np.uint8]:
     return pixels
 
 
-def sprites(palette: Palette) -> NDArray[np.uint8]:
-    """(MOVERS, TILE, 2*TILE, 4) RGBA facing right: see :class:`worldmodel.compiled.CompiledWorld`."""
-    arts = (_PLAYER, _WALKER, _GHOST, _CHASER, _GHOST, _CHASER, _DOOR)
+def sprites(
+    palette: Palette, player: NDArray[np.uint8] | None = None, enemy: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """(MOVERS, TILE, 2*TILE, 4) RGBA facing right: see :class:`worldmodel.compiled.CompiledWorld`.
+
+    ``player`` and ``enemy`` are (TILE, TILE, 4) RGBA in place of the drawn ones.
+    """
     pixels = np.zeros((MOVERS, TILE, 2 * TILE, 4), dtype=np.uint8)
-    for kind, art in enumerate(arts):
-        pixels[kind, :, TILE // 2 : TILE // 2 + TILE] = draw(art, palette)
+    middle = slice(TILE // 2, TILE // 2 + TILE)
+    pixels[0, :, middle] = _player(palette) if player is None else player
+    for kind, art in _ENEMIES.items():
+        pixels[kind, :, middle] = _enemy(kind, art, palette) if enemy is None else enemy
+    plank = _coloured(_PLATFORM.strip("\n").splitlines(), _colours(palette))
+    left = TILE - plank.shape[1] // 2
+    pixels[Mover.PLATFORM, : len(plank), left : left + plank.shape[1]] = plank
     return pixels
+
+
+def _player(palette: Palette) -> NDArray[np.uint8]:
+    named = palette.player
+    return draw(_PLAYER, palette, None if named is None else {"a": named, "A": mix(named, _WHITE, 0.4)})
+
+
+def _enemy(kind: Mover, art: str, palette: Palette) -> NDArray[np.uint8]:
+    own = _OWN.get(kind)
+    body = palette.enemies if palette.enemies is not None else _code(own) if own is not None else None
+    if body is None:
+        return draw(art, palette)
+    tones = (body, mix(body, _WHITE, 0.4), body * np.float32(0.62))
+    return draw(art, palette, dict(zip(_BODIES[kind], tones, strict=True)))
