@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feedapi.session import Ending, Latched, Session
-from feedapi.wire import Close, Frame
+from feedapi.wire import Beside, Close, Frame
 from worldmodel.constants import FPS, SAMPLES_PER_STEP
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ JPEG_QUALITY = 92
 """With colours at full resolution about 7 kB a frame, 38 dB: pixel art shows every halo."""
 REST_STEPS = 2 * FPS
 """Steps that a reached goal stays on screen before the world starts again."""
+VITALS = ("health", "keys", "coins", "score", "step")
+"""What of the state a frame reports."""
 BANK_LIMIT = 64
 """Compiled worlds that the model keeps (about 2 MB each) before an idle arena forgets them all."""
 
@@ -169,7 +171,7 @@ class Arena:
         from worldmodel.protocol import concatenate
         from worldmodel.sound import Mixer
 
-        fresh = self._playing().spawn([session.world], [session.seed])
+        fresh = self._playing().spawn([session.world], [session.seed], [session.spawn])
         self._state = fresh if self._state is None else concatenate([self._state, fresh])
         self._seats.append(Seat(session, Mixer(session.world)))
 
@@ -205,8 +207,9 @@ class Arena:
         # one copy from the device for each tensor, not one per session
         pictures = seen.frames.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         events, clips, done = seen.events.cpu().numpy(), seen.clip.tolist(), seen.done.tolist()
-        vitals = [getattr(self._state, name).tolist() for name in ("health", "keys", "coins")]
+        vitals = {name: getattr(self._state, name).tolist() for name in VITALS}
         for row, seat in enumerate(self._seats):
+            beside = self._beside(row, latched[row], pictures[row])
             started = time.monotonic()
             jpeg = encode_jpeg(pictures[row])
             sound = encode_sound(seat.mixer.step(events[row], clips[row]))
@@ -223,11 +226,15 @@ class Arena:
                     waited_ms=latched[row].waited_ms,
                     step_ms=step_ms,
                     encode_ms=(time.monotonic() - started) * 1000,
-                    health=vitals[0][row],
-                    keys=vitals[1][row],
-                    coins=vitals[2][row],
+                    beside=beside,
+                    **{name: values[row] for name, values in vitals.items()},
                 )
             )
+
+    def _beside(self, row: int, latched: Latched, picture: NDArray[np.uint8]) -> Beside | None:
+        """What is shown next to the frame of a row: here nothing; a subclass may know more."""
+        del row, latched, picture
+        return None
 
     def _restart_rested(self) -> None:
         import torch
@@ -237,7 +244,8 @@ class Arena:
             if seat.resting >= REST_STEPS:
                 seat.lives += 1
                 seat.resting = 0
-                fresh = self._playing().spawn([seat.session.world], [seat.session.seed + seat.lives])
+                again = seat.session
+                fresh = self._playing().spawn([again.world], [again.seed + seat.lives], [again.spawn])
                 self._state.assign(torch.tensor([row], device=fresh.world.device), fresh)
 
 

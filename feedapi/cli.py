@@ -15,6 +15,7 @@ from bots import cli as bots_cli
 from moderation import cli as moderation_cli
 from policies import cli as policies_cli
 from worldmodel import cli as worldmodel_cli
+from worldmodel.limits import SEED
 
 if TYPE_CHECKING:
     from worldmodel.protocol import WorldModel
@@ -26,7 +27,50 @@ UNEXPECTED = 3
 
 def register(app: typer.Typer) -> None:
     """Add this layer's commands to ``app``."""
+    app.command()(play)
     app.command()(serve)
+
+
+def play(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A world package: a folder or a zip.", show_default=False)
+    ],
+    model: Annotated[
+        Literal["neural", "simulator"],
+        typer.Option(help="What plays; neural can have the simulator beside it."),
+    ] = "neural",
+    seed: Annotated[int, typer.Option(min=0, max=SEED, help="Of what is left to chance in play.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="Show the page in the browser at once.")
+    ] = True,
+) -> None:
+    """Play a world of your own in the browser, with the simulator beside it on a switch.
+
+    Nothing needs to be cleared for that, so nobody but this machine is served. Ctrl-C stops.
+    Exit codes: 0 stopped; 2 the package is not valid, weights are missing or the address is taken.
+    """
+    from feedapi.server import AddressTaken, Server, address, listen
+    from feedapi.try_it import LOOPBACK, Unplayable, create_tryout, model_loader, open_page, prepare
+
+    try:
+        world, prompt = prepare(path)
+        load = model_loader(model)
+        listener = listen(LOOPBACK, port)
+    except (AddressTaken, Unplayable) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    url = address(listener)
+
+    def started() -> None:
+        typer.echo(f"{world.title} is at {url} (Ctrl-C stops)")
+        if browser:
+            open_page(url)
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    app = create_tryout(world, prompt, load, model=model, seed=seed)
+    Server(app, started).serve_on(listener)
+    typer.echo("Stopped.")
 
 
 def serve(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -13,7 +14,7 @@ from feedapi.arena import Arena, ArenaFull
 from feedapi.services import Services
 from feedapi.session import Ending, Session
 from feedapi.tickets import BadTicket
-from feedapi.wire import BadMessage, Close, Drawn, parse
+from feedapi.wire import BadMessage, Close, Drawn, View, parse
 from moderation.store import NotPublished
 from worldmodel.constants import FPS, FRAME, SAMPLE_RATE
 
@@ -50,17 +51,11 @@ async def play(socket: WebSocket, world_id: str, ticket: str = "") -> None:
 
 async def admit(here: Services, world_id: str, ticket: str, wake: asyncio.Event) -> Session:
     """A seated session. Raises Refused."""
-    loop = asyncio.get_running_loop()
-
-    def signal() -> None:
-        with suppress(RuntimeError):  # the loop has closed: nobody is left to wake
-            loop.call_soon_threadsafe(wake.set)
-
     try:
         await asyncio.to_thread(here.store.published_world, world_id)
         here.office.redeem(ticket, world_id)
         world = await asyncio.to_thread(here.world, world_id)
-        session = Session(world_id, world, secrets.randbits(31), signal)
+        session = Session(world_id, world, secrets.randbits(31), waker(wake))
         here.arena.join(session)
     except NotPublished as error:
         raise Refused(Close.NOT_PUBLISHED, "this world is not published") from error
@@ -69,6 +64,17 @@ async def admit(here: Services, world_id: str, ticket: str, wake: asyncio.Event)
     except ArenaFull as error:
         raise Refused(Close.TRY_AGAIN_LATER, str(error)) from error
     return session
+
+
+def waker(wake: asyncio.Event) -> Callable[[], None]:
+    """What sets ``wake`` in this loop from any thread."""
+    loop = asyncio.get_running_loop()
+
+    def signal() -> None:
+        with suppress(RuntimeError):  # the loop has closed: nobody is left to wake
+            loop.call_soon_threadsafe(wake.set)
+
+    return signal
 
 
 async def converse(socket: WebSocket, session: Session, arena: Arena, wake: asyncio.Event) -> None:
@@ -117,6 +123,8 @@ async def receive(socket: WebSocket, session: Session) -> Ending | None:
             return Ending(Close.BAD_MESSAGE, str(error))
         if isinstance(message, Drawn):
             session.drawn(message.tick)
+        elif isinstance(message, View):
+            session.look(message)
         else:
             session.press(message)
 

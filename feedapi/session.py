@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from feedapi.wire import Close, Frame, Key, Keys
+from feedapi.wire import Close, Frame, Key, Keys, View
 from worldmodel.constants import Action
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Latched:
     """The client's timestamp of the newest input since the last tick, 0 for none."""
     waited_ms: float
     """How long that input waited here."""
+    view: View
+    """What to show beside the frame, and what to do once."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,13 @@ class Ending:
 class Session:
     """Keys in, frames out. ``wake`` is called (from the tick thread) when there is something to take."""
 
-    def __init__(self, world_id: str, world: CompiledWorld, seed: int, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, world_id: str, world: CompiledWorld, seed: int, wake: Callable[[], None], spawn: int = 0
+    ) -> None:
         self.world_id = world_id
         self.world = world
         self.seed = seed
+        self.spawn = spawn
         self.ending: Ending | None = None
         self._wake = wake
         self._lock = Lock()
@@ -68,6 +73,7 @@ class Session:
         self._tapped = Key(0)
         self._echo = 0.0
         self._arrived = 0.0
+        self._view = View(0)
         self._newest: Frame | None = None
         self._in_flight: deque[int] = deque()
 
@@ -79,14 +85,20 @@ class Session:
             self._echo = keys.at
             self._arrived = time.monotonic()
 
+    def look(self, view: View) -> None:
+        """Take over what the client wants to see; what is done once waits for the next tick."""
+        with self._lock:
+            self._view = view | (self._view & View.LINE_UP)
+
     def latch(self) -> Latched:
         """What to do in this tick. Interacting happens once per press, walking as long as a key is held."""
         with self._lock:
             keys = (self._held & ~Key.INTERACT) | self._tapped
             waited = (time.monotonic() - self._arrived) * 1000 if self._echo else 0.0
-            latched = Latched(action_of(keys), self._echo, waited)
+            latched = Latched(action_of(keys), self._echo, waited, self._view)
             self._tapped = Key(0)
             self._echo = 0.0
+            self._view &= ~View.LINE_UP
             return latched
 
     def put(self, frame: Frame) -> None:

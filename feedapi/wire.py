@@ -1,8 +1,10 @@
 """The play protocol: what goes over the WebSocket of a live session, byte for byte.
 
 From the server, binary: one frame message per tick that was sent (:data:`FRAME_HEADER`, then a JPEG, then
-the tick's sound as int16 samples, left out when silent). From the server, text: JSON notices.
-From the client, binary: :data:`KEYS` (which keys are held) and :data:`DRAWN` (a frame was drawn).
+the tick's sound as int16 samples, left out when silent, then, where it was asked for, what the simulator
+shows of the same tick: :data:`BESIDE_HEADER` and two JPEGs). From the server, text: JSON notices.
+From the client, binary: :data:`KEYS_MESSAGE` (which keys are held), :data:`DRAWN_MESSAGE` (a frame was drawn)
+and :data:`VIEW_MESSAGE` (what to show beside the frame).
 All numbers are little-endian.
 """
 
@@ -12,17 +14,24 @@ import struct
 from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 
-VERSION = 1
-FRAME_HEADER = struct.Struct("<BBHIdfffBBHII")
+VERSION = 2
+FRAME_HEADER = struct.Struct("<BBHIdfffBBHIIII")
 """version, flags, events (bit n: ``worldmodel.constants.Event`` n), tick, echo of the client's input
 timestamp (ms, 0: no new input), ms that input waited for the tick, ms of the model's step, ms of encoding,
-health, keys, coins, bytes of the JPEG, bytes of the sound."""
+health, keys, coins, score, steps since the spawn, bytes of the JPEG, bytes of the sound."""
+BESIDE_HEADER = struct.Struct("<ffIIHxxII")
+"""PSNR in dB (60: equal frames), tiles between both players, steps in which they were within half a tile,
+steps compared, the simulator's events, bytes of its JPEG, bytes of the difference's JPEG."""
 KEYS_MESSAGE = struct.Struct("<BBd")
 """kind, keys held (bits of :class:`Key`), the client's clock in ms."""
 DRAWN_MESSAGE = struct.Struct("<BI")
 """kind, tick of the newest frame on the canvas."""
+VIEW_MESSAGE = struct.Struct("<BB")
+"""kind, what to show (bits of :class:`View`)."""
 DONE_FLAG = 1
 """The goal was reached; the world starts again in a moment."""
+BESIDE_FLAG = 2
+"""The simulator's part follows."""
 
 
 class Kind(IntEnum):
@@ -30,6 +39,7 @@ class Kind(IntEnum):
 
     KEYS = 1
     DRAWN = 2
+    VIEW = 3
 
 
 class Key(IntFlag):
@@ -40,6 +50,14 @@ class Key(IntFlag):
     UP = 4
     DOWN = 8
     INTERACT = 16
+
+
+class View(IntFlag):
+    """What the player wants to see besides the frame. Only ``firstplay play`` has a simulator at hand."""
+
+    BESIDE = 1
+    LINE_UP = 2
+    """Once: the simulator goes on from the model's state."""
 
 
 ALL_KEYS = Key.LEFT | Key.RIGHT | Key.UP | Key.DOWN | Key.INTERACT
@@ -75,6 +93,36 @@ class Drawn:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What the simulator makes of the same tick, and how far the model's is from it."""
+
+    jpeg: bytes
+    difference: bytes
+    """JPEG of how much the frames differ."""
+    psnr: float
+    apart: float
+    agreed: int
+    steps: int
+    events: int = 0
+
+    def packed(self) -> bytes:
+        sizes = len(self.jpeg), len(self.difference)
+        head = BESIDE_HEADER.pack(self.psnr, self.apart, self.agreed, self.steps, self.events, *sizes)
+        return head + self.jpeg + self.difference
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Beside:
+        """The inverse of :meth:`packed`. Raises BadMessage."""
+        start = BESIDE_HEADER.size
+        if len(data) < start:
+            raise BadMessage(f"{len(data)} bytes are too few for a simulator's part")
+        psnr, apart, agreed, steps, events, first, second = BESIDE_HEADER.unpack_from(data)
+        if len(data) != start + first + second:
+            raise BadMessage("the sizes of the simulator's part do not add up")
+        return cls(data[start : start + first], data[start + first :], psnr, apart, agreed, steps, events)
+
+
+@dataclass(frozen=True)
 class Frame:
     """One tick as a player gets it."""
 
@@ -91,9 +139,12 @@ class Frame:
     health: int = 0
     keys: int = 0
     coins: int = 0
+    score: int = 0
+    step: int = 0
+    beside: Beside | None = None
 
     def packed(self) -> bytes:
-        flags = DONE_FLAG if self.done else 0
+        flags = (DONE_FLAG if self.done else 0) | (BESIDE_FLAG if self.beside else 0)
         head = FRAME_HEADER.pack(
             VERSION,
             flags,
@@ -106,14 +157,19 @@ class Frame:
             self.health,
             self.keys,
             self.coins,
+            self.score,
+            self.step,
             len(self.jpeg),
             len(self.sound),
         )
-        return head + self.jpeg + self.sound
+        return head + self.jpeg + self.sound + (self.beside.packed() if self.beside else b"")
 
     def after(self, dropped: Frame) -> Frame:
         """This frame, also reporting what an earlier one that is not sent had to report."""
         told = replace(self, events=self.events | dropped.events)
+        if self.beside and dropped.beside:
+            simulated = self.beside.events | dropped.beside.events
+            told = replace(told, beside=replace(self.beside, events=simulated))
         return told if self.echo else replace(told, echo=dropped.echo, waited_ms=dropped.waited_ms)
 
     @classmethod
@@ -122,27 +178,32 @@ class Frame:
         if len(data) < FRAME_HEADER.size:
             raise BadMessage(f"{len(data)} bytes are too few for a frame")
         version, flags, events, tick, echo, *rest = FRAME_HEADER.unpack_from(data)
-        waited, step, encode, health, keys, coins, jpeg_size, sound_size = rest
-        if version != VERSION or len(data) != FRAME_HEADER.size + jpeg_size + sound_size:
-            raise BadMessage("the frame's sizes do not add up")
+        waited, model, encode, health, keys, coins, score, step, jpeg_size, sound_size = rest
         start = FRAME_HEADER.size
+        end = start + jpeg_size + sound_size
+        beside = bool(flags & BESIDE_FLAG)
+        if version != VERSION or len(data) < end or (len(data) > end and not beside):
+            raise BadMessage("the frame's sizes do not add up")
         return cls(
             tick=tick,
             jpeg=data[start : start + jpeg_size],
-            sound=data[start + jpeg_size :],
+            sound=data[start + jpeg_size : end],
             events=events,
             done=bool(flags & DONE_FLAG),
             echo=echo,
             waited_ms=waited,
-            step_ms=step,
+            step_ms=model,
             encode_ms=encode,
             health=health,
             keys=keys,
             coins=coins,
+            score=score,
+            step=step,
+            beside=Beside.unpacked(data[end:]) if beside else None,
         )
 
 
-def parse(data: bytes) -> Keys | Drawn:
+def parse(data: bytes) -> Keys | Drawn | View:
     """A message from the client. Raises BadMessage."""
     kind = data[0] if data else 0
     if kind == Kind.KEYS and len(data) == KEYS_MESSAGE.size:
@@ -151,4 +212,6 @@ def parse(data: bytes) -> Keys | Drawn:
             return Keys(Key(held), at)
     if kind == Kind.DRAWN and len(data) == DRAWN_MESSAGE.size:
         return Drawn(DRAWN_MESSAGE.unpack(data)[1])
+    if kind == Kind.VIEW and len(data) == VIEW_MESSAGE.size and data[1] <= View.BESIDE | View.LINE_UP:
+        return View(data[1])
     raise BadMessage(f"{len(data)} bytes of kind {kind} are no message of this protocol")

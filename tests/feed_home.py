@@ -97,16 +97,22 @@ class Running:
 @contextmanager
 def running(home: Path, capacity: int = 4, model: str = "simulator") -> Iterator[Running]:
     """The real server in a thread."""
-    started = threading.Event()
     app = create_app(home, lambda: load_model(model), capacity)
+    with serving(app) as url:
+        yield Running(url, app)
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """Any application, served for real in a thread; its URL."""
+    started = threading.Event()
     server = Server(app, started.set)
     listener = listen("127.0.0.1", 0)
-    url = address(listener)
     thread = threading.Thread(target=server.serve_on, args=[listener])
     thread.start()
     try:
         assert started.wait(20)
-        yield Running(url, app)
+        yield address(listener)
     finally:
         server.should_exit = True
         thread.join(20)

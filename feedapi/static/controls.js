@@ -31,6 +31,7 @@ export class Controls {
     const key = BY_CODE[event.code];
     const onWidget = event.target instanceof Element && event.target.closest("button, a, summary, input");
     if (key === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target instanceof Element && event.target.closest("input[type=number], select")) return;
     if (onWidget && (event.code === "Space" || event.code === "Enter")) return;
     event.preventDefault();
     if (!event.repeat) this.press(event.code, key, event.timeStamp);
