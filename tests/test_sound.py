@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tests.small_worlds import small_world
 from worldmodel.compiled import Clip, CompiledWorld
 from worldmodel.constants import EVENTS, SAMPLE_RATE, SAMPLES_PER_STEP, Event
-from worldmodel.sound import MUSIC_LEVEL, Mixer, effect, limit, mix
+from worldmodel.limits import EFFECT_SECONDS
+from worldmodel.sound import EFFECT_LOUDNESS, MUSIC_LEVEL, Mixer, effect, limit, mix, own_effect
 
 
 def tone(seconds: float, level: float = 0.5, hertz: float = 330) -> np.ndarray:
@@ -112,3 +113,50 @@ def test_wrong_shapes_and_unknown_clips_are_refused():
         mix(world(), events[:, :4], clips)
     with pytest.raises(IndexError, match="0 clips"):
         mix(world(), events, clips + 1)
+
+
+def test_a_creators_effect_is_heard_in_place_of_the_synthesised_one():
+    own = own_effect(tone(0.5, 0.2, 200))
+    played = replace(world(), effect_clips={Event.COLLECT: Clip("ding", own)})
+    events, clips = silence(12)
+    events[2, Event.COLLECT] = True
+    sound = mix(played, events, clips)
+    start = 2 * SAMPLES_PER_STEP
+    assert np.array_equal(sound[start : start + len(own)], own)
+    assert not sound[:start].any()
+    assert not sound[start + len(own) :].any()
+    events[:] = False
+    events[2, Event.KEY] = True
+    assert np.array_equal(mix(played, events, clips), mix(world(), events, clips))
+
+
+@pytest.mark.parametrize("level", [0.08, 0.3, 1.0])
+def test_a_creators_effects_are_equally_loud(level):
+    loud = own_effect(tone(1.0, level))
+    assert np.sqrt((loud**2).mean()) == pytest.approx(EFFECT_LOUDNESS, rel=0.01)
+
+
+def test_a_whisper_is_raised_by_twelve_decibels_and_no_more():
+    whisper = tone(1.0, 0.001)
+    assert np.abs(own_effect(whisper)).max() == pytest.approx(0.001 * 10 ** (12 / 20), rel=0.01)
+    assert not own_effect(np.zeros(100, dtype=np.float32)).any()
+
+
+def test_a_long_effect_is_cut_and_fades():
+    cut = own_effect(tone(9.0))
+    assert len(cut) == EFFECT_SECONDS * SAMPLE_RATE
+    assert cut[-1] == 0
+
+
+def test_wind_is_heard_by_its_strength_and_its_loop_has_no_seam():
+    def blowing(strength: int) -> np.ndarray:
+        blown = replace(world(), mechanics=replace(world().mechanics, wind=strength))
+        return mix(blown, *silence(15 * 9))
+
+    still, breeze, gale = (blowing(strength) for strength in (0, 1, -2))
+    assert not still.any()
+    assert np.sqrt((gale**2).mean()) == pytest.approx(2 * np.sqrt((breeze**2).mean()), rel=0.01)
+    assert np.abs(gale).max() < 0.1, "quiet"
+    seam = 8 * SAMPLE_RATE
+    assert np.abs(np.diff(gale))[seam - 1] < np.abs(np.diff(gale)).max()
+    assert np.array_equal(gale[seam:], gale[: len(gale) - seam])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 
 from worldmodel.compiled import Clip, CompiledWorld, Placed
-from worldmodel.constants import LeverEffect
+from worldmodel.constants import Event, LeverEffect
 from worldmodel.layout import Place, Plan, Wanted, generate
+from worldmodel.pace import apply_pace, pace_of
 from worldmodel.package import WorldPackage
 from worldmodel.painter import Board, Look, paint
 from worldmodel.palette import Palette, reference_palette, theme_palette
 from worldmodel.prompt import Understanding, understand
+from worldmodel.sound import own_effect
 from worldmodel.spec import AtDepth, BehindDoor, Character, Lever, Sign, Where, WorldObject, WorldSpec
 from worldmodel.sprites import atlas, sprites
 
@@ -25,7 +27,7 @@ def compile_world(package: WorldPackage) -> CompiledWorld:
     Raises worldmodel.layout.LayoutError naming the object that cannot be placed.
     """
     spec = package.spec
-    meaning = understand(spec)
+    meaning = _meaning(package)
     clips, clip_of = _clips(package)
     plan = _plan(spec, meaning, clip_of)
     layout = generate(plan, _seed(spec))
@@ -49,6 +51,7 @@ def compile_world(package: WorldPackage) -> CompiledWorld:
         sprites=sprites(palette),
         clips=clips,
         music=Clip(spec.music, package.sounds[spec.music]) if spec.music is not None else None,
+        effect_clips=_effect_clips(package),
         placed=layout.placed,
         notes=meaning.notes,
     )
@@ -66,6 +69,20 @@ def _clips(package: WorldPackage) -> tuple[tuple[Clip, ...], dict[str, int]]:
     names = list(dict.fromkeys(says))
     clips = tuple(Clip(name, package.sounds[name]) for name in names)
     return clips, {name: index for index, name in enumerate(names)}
+
+
+def _meaning(package: WorldPackage) -> Understanding:
+    """What the spec says, and where it says nothing what its video shows."""
+    spec, meaning = package.spec, understand(package.spec)
+    if spec.style.video is None:
+        return meaning
+    return apply_pace(meaning, spec, pace_of(package.videos[spec.style.video]))
+
+
+def _effect_clips(package: WorldPackage) -> dict[int, Clip]:
+    """The creator's own effects by event, as they are played."""
+    named = ((Event[what.upper()], name) for what, name in package.spec.effects if name is not None)
+    return {event: Clip(name, own_effect(package.sounds[name])) for event, name in named}
 
 
 def _plan(spec: WorldSpec, meaning: Understanding, clip_of: dict[str, int]) -> Plan:

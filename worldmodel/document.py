@@ -230,6 +230,7 @@ _MESSAGES = {
     "float_type": "must be a number, not {given}",
     "finite_number": "must be a finite number, not {given}",
     "int_type": "must be a whole number, not {given}",
+    "bool_type": "must be true or false, not {given}",
     "tuple_type": "must be a list, not {given}",
     "model_type": "must be a group of fields, not {given}",
     "model_attributes_type": "must be a group of fields with a kind, not {given}",

@@ -29,6 +29,8 @@ SOUND_SECONDS = 60.0
 SOUND_RATES = (8_000, 192_000)
 """Lowest and highest sample rate accepted, Hz."""
 SOUND_CHANNELS = 8
+EFFECT_SECONDS = 4.0
+"""More of an effect's sound is not played."""
 
 TITLE_CHARACTERS = 80
 PROMPT_CHARACTERS = 1_000
