@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field, fields
 from worldmodel.compiled import Mechanics
 from worldmodel.constants import FPS, MAX_ENEMIES, Mover
 from worldmodel.spec import WorldSpec
+from worldmodel.text.guessing import guess_rest
+from worldmodel.text.heads import heads
 from worldmodel.text.lexicon import ALWAYS_SAID, CAVES, DEFAULTS, ENEMY_KINDS, FILLER, SUGGESTS
 from worldmodel.text.reader import Reading, read, say
 from worldmodel.travel import jump_height
@@ -79,9 +81,12 @@ class Understanding:
 
 
 def understand(spec: WorldSpec) -> Understanding:
-    """Read a spec. Pure: the same spec always comes to the same."""
+    """Read a spec. Pure: the same spec always comes to the same.
+
+    Raises worldmodel.store.ModelMissing or ModelCorrupt when the text encoder is needed and not there.
+    """
     reading = read(spec.prompt)
-    inferred: list[str] = []
+    inferred = guess_rest(reading, heads())
     values = _fill(spec, reading, inferred)
     theme = reading.theme or _default_theme(values, inferred)
     return Understanding(
