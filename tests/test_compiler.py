@@ -10,14 +10,17 @@ import torch
 
 from worldmodel.compiled import CompiledWorld
 from worldmodel.compiler import compile_world
-from worldmodel.constants import MAX_LINKS, SAMPLE_RATE, LeverEffect, Tile
+from worldmodel.constants import MAX_LINKS, SAMPLE_RATE, Event, LeverEffect, Tile
 from worldmodel.package import WorldPackage
 from worldmodel.simulator import Simulator
+from worldmodel.sound import own_effect
 from worldmodel.spec import (
     AtDepth,
     BehindDoor,
     Character,
+    Effects,
     Lever,
+    Mechanics,
     NearSpawn,
     Sign,
     Style,
@@ -134,3 +137,21 @@ def test_it_plays(world):
     assert int(state.position[0, 0]) > x
     assert seen.frames is not None
     assert seen.frames.float().std() > 10, "there is something to see"
+
+
+def test_the_creators_effects_are_the_worlds():
+    own = compile_world(package(effects=Effects(collect="a.wav")))
+    assert own.effect_clips.keys() == {Event.COLLECT}
+    assert np.array_equal(own.effect_clips[Event.COLLECT].samples, own_effect(VOICE))
+
+
+def test_a_panning_video_sets_the_pace_unless_the_spec_does():
+    rows = np.random.default_rng(0).integers(0, 255, (20, 60, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    video = np.stack([rows[:, at : at + 160] for at in range(0, 160, 4)])  # 0.375 screens a second
+    shown = replace(package(style=Style(video="v.webm")), videos={"v.webm": video})
+    world = compile_world(shown)
+    assert world.mechanics.speed == 6
+    assert world.mechanics.look_ahead == 16
+    assert "from the video: the camera leads by 16 pixels" in world.notes["inferred"]
+    told = replace(shown, spec=shown.spec.model_copy(update={"mechanics": Mechanics(speed=0.0)}))
+    assert compile_world(told).mechanics.speed == 2

@@ -94,13 +94,13 @@ def _motion(frames: list[NDArray[np.uint8]]) -> tuple[NDArray[np.float64], int]:
     """(N, 2) pixels per tick of the camera for every tick that is no cut, and how many are cuts."""
     import cv2
 
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     moves: list[tuple[float, float]] = []
     cuts, before = 0, 0
     for now in range(1, len(frames)):
         if np.array_equal(frames[now], frames[before]) and now - before < HELD and now + 1 < len(frames):
             continue  # the same picture, held until the next is due
-        x, y = _camera(flow.calc(frames[before], frames[now], None), frames[before])
+        x, y = _camera(flow.calc(frames[before], frames[now], None), frames[before])  # type: ignore[call-overload]
         if _is_cut(frames[before], frames[now], x, y):
             cuts += 1
         else:

@@ -80,7 +80,8 @@ def own_effect(samples: Samples) -> Samples:
     peak = float(np.abs(kept).max(initial=0))
     if peak == 0:
         return kept.astype(np.float32)
-    return (kept * min(EFFECT_LOUDNESS / _loudness(kept), EFFECT_PEAK / peak, EFFECT_GAIN)).astype(np.float32)
+    gain = min(EFFECT_LOUDNESS / _loudness(kept), EFFECT_PEAK / peak, EFFECT_GAIN)
+    return np.asarray(kept * gain, dtype=np.float32)
 
 
 def _loudness(samples: NDArray[np.float64]) -> float:
