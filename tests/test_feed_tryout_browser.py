@@ -10,16 +10,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from feedapi.try_it import create_tryout
 from tests.feed_home import serving
 from tests.small_worlds import small_world
-from tests.test_feed_browser import LIVE, PHONE, browser, keep, page, pixels, until, watched
+from tests.test_feed_browser import LIVE, browser, keep, page, phone, pixels, until
 from worldmodel.compiled import Mechanics
 from worldmodel.simulator import Simulator
 
-__all__ = ["browser", "page"]  # fixtures
+__all__ = ["browser", "page", "phone"]  # fixtures
 
 FIELD = replace(
     small_world(
@@ -96,7 +96,7 @@ def test_start_again_from_another_point_with_another_seed(url: str, page: Page) 
     page.locator("#seed").press("Enter")
 
     until(lambda: pixels(page) != start, page)
-    assert page.locator("#notice").is_hidden()
+    until(page.locator("#notice").is_hidden, page)
     assert page.locator("#light").text_content() != ""
 
 
@@ -122,15 +122,14 @@ def test_every_control_has_a_name_and_can_be_reached_by_the_tab_key(url: str, pa
         assert page.get_by_label(name, exact=True).count() == 1
 
 
-def test_it_plays_by_touch_on_a_phone(url: str, browser: Browser) -> None:
-    for phone in watched(browser, **PHONE, color_scheme="dark", reduced_motion="reduce"):
-        phone.goto(url)
-        phone.wait_for_selector(LIVE, timeout=30_000)
-        phone.click("label.switch")
-        button = phone.locator(".cross .right")
-        button.dispatch_event("pointerdown", {"pointerId": 1, "pointerType": "touch", "isPrimary": True})
-        until(lambda: number(phone, "coins") == 1, phone)
-        button.dispatch_event("pointerup", {"pointerId": 1, "pointerType": "touch", "isPrimary": True})
+def test_it_plays_by_touch_on_a_phone(url: str, phone: Page) -> None:
+    phone.goto(url)
+    phone.wait_for_selector(LIVE, timeout=30_000)
+    phone.click("label.switch")
+    button = phone.locator(".cross .right")
+    button.dispatch_event("pointerdown", {"pointerId": 1, "pointerType": "touch", "isPrimary": True})
+    until(lambda: number(phone, "coins") == 1, phone)
+    button.dispatch_event("pointerup", {"pointerId": 1, "pointerType": "touch", "isPrimary": True})
 
-        assert phone.evaluate("document.documentElement.scrollWidth") == 390
-        keep(phone, "tryout-phone")
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    keep(phone, "tryout-phone")
