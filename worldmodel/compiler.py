@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from worldmodel.compiled import Clip, CompiledWorld, Placed
 from worldmodel.constants import Event, LeverEffect
 from worldmodel.layout import Place, Plan, Wanted, generate
 from worldmodel.pace import apply_pace, pace_of
 from worldmodel.package import WorldPackage
-from worldmodel.painter import Board, Look, paint
-from worldmodel.palette import Palette, reference_palette, theme_palette
+from worldmodel.painter import Look, paint
+from worldmodel.palette import Palette, coloured, reference_palette, theme_palette
+from worldmodel.pictures import figure
 from worldmodel.prompt import Understanding, understand
+from worldmodel.signs import Board
 from worldmodel.sound import own_effect
 from worldmodel.spec import AtDepth, BehindDoor, Character, Lever, Sign, Where, WorldObject, WorldSpec
 from worldmodel.sprites import atlas, sprites
@@ -32,7 +38,7 @@ def compile_world(package: WorldPackage) -> CompiledWorld:
     plan = _plan(spec, meaning, clip_of)
     layout = generate(plan, _seed(spec))
     palette = _palette(package, meaning)
-    look = Look(meaning.theme, palette, meaning.tags, meaning.mechanics.top_view)
+    look = _look(package, meaning, palette)
     boards = [_board(package, placed) for placed in layout.placed if placed.kind == "sign"]
     return CompiledWorld(
         key=hashlib.sha256(f"{package.sha256}:{COMPILER_VERSION}".encode()).hexdigest(),
@@ -47,8 +53,8 @@ def compile_world(package: WorldPackage) -> CompiledWorld:
         mover_spawns=layout.mover_spawns,
         mover_headings=layout.mover_headings,
         picture=paint(layout.tiles, look, boards, _seed(spec)),
-        atlas=atlas(palette, burning=meaning.theme == "lava"),
-        sprites=sprites(palette),
+        atlas=atlas(palette, burning=meaning.theme == "lava", character=_figure(package, "character")),
+        sprites=sprites(palette, _figure(package, "player"), _figure(package, "enemy")),
         clips=clips,
         music=Clip(spec.music, package.sounds[spec.music]) if spec.music is not None else None,
         effect_clips=_effect_clips(package),
@@ -122,14 +128,33 @@ def _where(where: Where) -> Place:
 
 
 def _palette(package: WorldPackage, meaning: Understanding) -> Palette:
-    """The theme's colours, bent towards the reference picture, else towards the video."""
+    """The theme's colours, bent towards the reference picture, else the video, then named ones."""
     palette, style = theme_palette(meaning.theme), package.spec.style
     if style.reference is not None:
-        return reference_palette(palette, package.images[style.reference])
-    if style.video is not None:
+        palette = reference_palette(palette, package.images[style.reference])
+    elif style.video is not None:
         frames = package.videos[style.video][:: max(1, len(package.videos[style.video]) // 4)]
-        return reference_palette(palette, frames.reshape(-1, *frames.shape[2:]))
-    return palette
+        palette = reference_palette(palette, frames.reshape(-1, *frames.shape[2:]))
+    return coloured(palette, meaning.colours)
+
+
+def _look(package: WorldPackage, meaning: Understanding, palette: Palette) -> Look:
+    style = package.spec.style
+    return Look(
+        meaning.theme,
+        palette,
+        meaning.tags,
+        meaning.mechanics.top_view,
+        reference=package.images[style.reference] if style.reference is not None else None,
+        backdrop=package.images[style.backdrop] if style.backdrop is not None else None,
+        named=frozenset(meaning.colours),
+    )
+
+
+def _figure(package: WorldPackage, who: Literal["player", "enemy", "character"]) -> NDArray[np.uint8] | None:
+    """The creator's own picture of somebody, as a sprite."""
+    name = getattr(package.spec.style.sprites, who)
+    return None if name is None else figure(package.images[name])
 
 
 def _board(package: WorldPackage, placed: Placed) -> Board:
