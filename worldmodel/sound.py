@@ -105,7 +105,7 @@ def wind_noise(strength: int) -> Samples:
     noise = np.fft.irfft(np.fft.rfft(np.random.default_rng(0).standard_normal(count)) * shape, count)
     phase = 2 * np.pi * np.arange(count) / count
     noise *= 1 + 0.35 * np.sin(2 * phase) + 0.2 * np.sin(5 * phase)
-    loop = (noise * (WIND_LEVEL * abs(strength) / np.sqrt((noise**2).mean()))).astype(np.float32)
+    loop: Samples = (noise * (WIND_LEVEL * abs(strength) / np.sqrt((noise**2).mean()))).astype(np.float32)
     loop.flags.writeable = False  # every mixer shares it
     return loop
 
