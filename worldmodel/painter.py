@@ -31,9 +31,11 @@ _CAPS = {
 }
 _BLOCKS = {"warehouse": "brick", "market": "brick", "city": "panel"}
 
-_LIT_GROUND, _LIT_PAPER = 118.0, 58.0
-"""Mean light, 0..255, that a reference's patches are brought to in front and behind."""
-_PATCHED = 0.65
+_LIT_GROUND = (90.0, 175.0)
+"""Least and greatest mean light, 0..255, of a reference's patches in front."""
+_LIT_PAPER = 0.62
+"""Light of the backdrop as a share of that."""
+_PATCHED = 0.8
 """Share of a reference's patches in the backdrop; the rest is the theme's scene in its colours."""
 
 
@@ -84,8 +86,9 @@ def _paper(solid: Bools, look: Look, rng: np.random.Generator) -> Floats:
     part = {"backdrop", "all"} | ({"ground"} if look.top_view else set())
     patches = _patches(look, rng, scene.mean(axis=(0, 1)), part)
     share = _light(scene) / max(float(_light(scene).mean()), 1.0)
-    patches *= _LIT_PAPER / max(float(_light(patches).mean()), 12.0) * np.clip(share, 0.6, 1.5)[..., None]
-    scene *= _LIT_PAPER / max(float(_light(scene).mean()), 12.0)
+    lit = _LIT_PAPER * float(np.clip(_light(patches).mean(), *_LIT_GROUND))
+    patches *= lit / max(float(_light(patches).mean()), 12.0) * np.clip(share, 0.7, 1.4)[..., None]
+    scene *= lit / max(float(_light(scene).mean()), 12.0)
     return np.asarray(scene + (patches - scene) * _PATCHED, dtype=np.float32)
 
 
@@ -128,8 +131,9 @@ def _ground(solid: Bools, look: Look, rng: np.random.Generator) -> Floats:
     rim = np.clip(1 - (depth - 1) / 1.2, 0, 1)[..., None]
     if look.reference is not None:
         colour = _patches(look, rng, palette.ground, {"ground", "all"})
-        colour *= np.clip(_LIT_GROUND / max(float(_light(colour).mean()), 12.0), 0.7, 4.0)
-        return np.asarray(colour * (1 - 0.45 * inside) * (1 - 0.5 * rim), dtype=np.float32)
+        light = float(_light(colour).mean())
+        colour *= np.clip(light, *_LIT_GROUND) / max(light, 12.0)
+        return np.asarray(colour * (1 - 0.3 * inside) * (1 - 0.5 * rim), dtype=np.float32)
     colour = np.asarray(palette.ground + (palette.deep - palette.ground) * inside**0.8, dtype=np.float32)
     grain = noise(rng, 6, HEIGHT, WIDTH) * 0.6 + noise(rng, 2, HEIGHT, WIDTH) * 0.4
     colour *= (1 + 0.22 * _posterise(grain))[..., None]
@@ -219,7 +223,7 @@ def _outline(canvas: Floats, solid: Bools, palette: Palette) -> None:
 def _faces(canvas: Floats, solid: Bools, look: Look, rng: np.random.Generator) -> None:
     """Walls seen from above: a lit top and a darker face towards the player."""
     palette = look.palette
-    leafy = look.theme in ("forest", "garden", "swamp", "coast")
+    leafy = look.reference is None and look.theme in ("forest", "garden", "swamp", "coast")
     wall = to_pixels(solid)
     if leafy:
         canvas[wall] = (palette.cap * _leaves(rng)[..., None])[wall]
