@@ -13,8 +13,13 @@ from worldmodel.protocol import WorldModel
 if TYPE_CHECKING:
     from worldmodel.neural import NeuralWorldModel
 
-MODELS = ("neural", "simulator")
-WEIGHTS = "weights/neural.safetensors"
+MODELS = ("neural", "simulator", "diffusion", "transformer")
+WEIGHTS = {
+    "neural": "weights/neural.safetensors",
+    "diffusion": "adapters/weights/diffusion.safetensors",
+    "transformer": "adapters/weights/transformer.safetensors",
+}
+"""Where the weights lie that come with the package; for the transformer there are none yet."""
 
 
 @overload
@@ -26,19 +31,33 @@ def load_model(name: str, device: torch.device | str = "cpu", weights: Path | No
 def load_model(
     name: str = "neural", device: torch.device | str = "cpu", weights: Path | None = None
 ) -> WorldModel:
-    """The world model ``name``: ``neural`` (with these weights, or the package's) or ``simulator``.
+    """The world model ``name``, one of MODELS; all but ``simulator`` with these weights.
 
-    Raises ValueError for another name and FileNotFoundError when the weights are not there.
+    Without ``weights`` the package's own are read. Raises ValueError for another name or for weights of
+    another model, and FileNotFoundError when the weights are not there.
     """
     if name == "simulator":
         from worldmodel.simulator import Simulator
 
         return Simulator(device)
-    if name != "neural":
+    if name not in WEIGHTS:
         raise ValueError(f"no world model is called {name!r}; there are {', '.join(MODELS)}")
+    path = weights or Path(str(files("worldmodel"))) / WEIGHTS[name]
+    if not path.is_file():
+        command = "train" if name == "neural" else "train-adapter"
+        raise FileNotFoundError(f"{path}: no weights; train them with `firstplay worldmodel {command}`")
+    return _read(name, path, device)
+
+
+def _read(name: str, path: Path, device: torch.device | str) -> WorldModel:
+    if name == "diffusion":
+        from worldmodel.adapters.diffusion import read_diffusion
+
+        return read_diffusion(path, device)
+    if name == "transformer":
+        from worldmodel.adapters.transformer import read_transformer
+
+        return read_transformer(path, device)
     from worldmodel.neural import read_model
 
-    path = weights or Path(str(files("worldmodel"))) / WEIGHTS
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no weights; train them with `firstplay worldmodel train`")
     return read_model(path, device)

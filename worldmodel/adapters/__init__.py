@@ -1,0 +1,1 @@
+"""World models that play from pixels: architectures of open models behind :mod:`worldmodel.protocol`."""
