@@ -10,16 +10,16 @@ import torch
 
 from worldmodel.compiled import CompiledWorld, Mechanics
 from worldmodel.constants import (
-    MOVER_SLOTS,
     MAP_HEIGHT,
     MAP_WIDTH,
     MAX_LINKS,
+    MOVER_SLOTS,
     TILE,
     TILE_CLASSES,
     Action,
-    Mover,
     Event,
     LeverEffect,
+    Mover,
     Tile,
 )
 from worldmodel.layout import Layout, LayoutError, Plan, Wanted, generate
@@ -180,6 +180,34 @@ def test_hazards_follow_the_share():
     assert counts[1] > 10
 
 
+def test_ice_follows_its_share():
+    counts = [
+        sum(int((made(objects=(), seed=s, ice=share).tiles == Tile.ICE).sum()) for s in range(3))
+        for share in (0.0, 0.5, 1.0)
+    ]
+    assert counts[0] == 0
+    assert 10 < counts[1] < counts[2]
+
+
+def test_the_search_stands_on_ice():
+    tiles = np.full((MAP_HEIGHT, MAP_WIDTH), Tile.SOLID, dtype=np.uint8)
+    tiles[4:11, 1:30] = Tile.EMPTY
+    icy = tiles.copy()
+    icy[11, 1:30] = Tile.ICE
+    firm, slippery = (steps_from(t, MECHANICS["normal"], (2, 10)) for t in (tiles, icy))
+    assert firm[10, 20] > 0
+    assert slippery[10, 20] >= firm[10, 20]
+    assert slippery[11, 20] < 0, "ice is a wall"
+
+
+def test_coins_are_counted_where_they_can_be_collected():
+    layout = made(coins=1.0)
+    steps = steps_from(all_open(layout), MECHANICS["normal"], start(layout))
+    counted = int(((layout.tiles == Tile.COIN) & (steps >= 0)).sum())
+    assert layout.reachable_coins == counted > 0
+    assert made(objects=(), coins=0.0, hazards=0.0).reachable_coins == 0
+
+
 def test_a_crowded_spec_names_the_object_that_finds_no_place():
     too_many = tuple(Wanted(i, "sign", "spawn") for i in range(8))
     with pytest.raises(LayoutError, match=r"objects\[\d\] \(sign\)") as caught:
@@ -257,6 +285,7 @@ def _world(tiles: np.ndarray, mechanics: Mechanics, layout: Layout | None = None
         spawns=layout.spawns if layout else np.array([[2, 10]], np.int16),
         mover_kinds=np.zeros(MOVER_SLOTS, np.uint8),
         mover_spawns=np.zeros((MOVER_SLOTS, 2), np.int16),
+        mover_headings=np.zeros(MOVER_SLOTS, np.uint8),
         picture=np.zeros((MAP_HEIGHT * TILE, MAP_WIDTH * TILE, 3), np.uint8),
         atlas=np.zeros((TILE_CLASSES, TILE, TILE, 4), np.uint8),
         sprites=np.zeros((4, TILE, TILE, 4), np.uint8),

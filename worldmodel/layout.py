@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from worldmodel.compiled import Mechanics, Placed
 from worldmodel.constants import (
-    MOVER_SLOTS,
     MAP_HEIGHT,
     MAP_WIDTH,
     MAX_LINKS,
+    MOVER_SLOTS,
     UNITS,
-    Mover,
+    WALLS,
     LeverEffect,
+    Mover,
     Tile,
 )
 from worldmodel.terrain import Gate, Run, Terrain, side_terrain, top_terrain
@@ -120,6 +121,8 @@ class Layout:
     mover_spawns: NDArray[np.int16]
     mover_headings: NDArray[np.uint8]
     placed: tuple[Placed, ...]
+    reachable_coins: int
+    """Coins that can be collected unhurt: ``coins_needed`` must not exceed it."""
 
 
 @dataclass
@@ -516,6 +519,19 @@ def _add_coins(board: _Board) -> None:
                 board.tiles[run.y, x + i] = Tile.COIN
 
 
+def _add_ice(board: _Board) -> None:
+    """Turn stretches of three to seven tiles of the ground's surface into ice, ``plan.ice`` of them."""
+    for run in board.terrain.runs:
+        x = run.x0
+        while x < run.x1:
+            end = min(run.x1, x + int(board.rng.integers(3, 8)))
+            surface = board.tiles[run.y + 1, x:end]
+            # the border stays SOLID, whatever a run rests on
+            if board.rng.random() < board.plan.ice and run.y + 1 < MAP_HEIGHT - 1:
+                surface[surface == Tile.SOLID] = Tile.ICE
+            x = end
+
+
 def _enemies(board: _Board) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     """Kinds and spawn tiles, none within a screen of the start."""
     kinds, spawns = np.zeros(MOVER_SLOTS, dtype=np.uint8), np.zeros((MOVER_SLOTS, 2), dtype=np.int16)
@@ -524,7 +540,7 @@ def _enemies(board: _Board) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     xs, ys = board.cells[:, 0], board.cells[:, 1]
     empty = board.tiles[ys, xs] == Tile.EMPTY
     if not board.terrain.top_view:
-        empty &= board.tiles[ys + 1, xs] == Tile.SOLID  # a walker over a pit would hang in the air
+        empty &= np.isin(board.tiles[ys + 1, xs], WALLS)  # a walker over a pit would hang in the air
     chosen = np.flatnonzero(away & empty & (board.steps_at > 0))
     for slot, (kind, (x, y)) in enumerate(
         zip(board.plan.enemies[:MOVER_SLOTS], _apart(board, chosen), strict=False)
@@ -550,7 +566,7 @@ def _spawns(board: _Board, steps: NDArray[np.int32]) -> NDArray[np.int16]:
     x, y = board.cells[:, 0], board.cells[:, 1]
     free = (board.tiles[y, x] == Tile.EMPTY) & (steps[y, x] > 0)
     if not board.terrain.top_view:
-        free &= board.tiles[np.minimum(y + 1, MAP_HEIGHT - 1), x] == Tile.SOLID
+        free &= np.isin(board.tiles[np.minimum(y + 1, MAP_HEIGHT - 1), x], WALLS)
     found = np.flatnonzero(free)
     found = found[np.argsort(steps[y[found], x[found]], kind="stable")]
     if not len(found):
@@ -587,6 +603,8 @@ def _build(plan: Plan, rng: np.random.Generator, hazards: float, *, quick: bool 
         _add_bumps(board)
         _add_shelves(board, 0.6)
     _add_coins(board)
+    if not terrain.top_view and plan.ice > 0:
+        _add_ice(board)
     return board
 
 
@@ -615,6 +633,7 @@ def _finish(board: _Board, steps: NDArray[np.int32]) -> Layout:
         mover_spawns=mover_spawns,
         mover_headings=np.zeros(MOVER_SLOTS, dtype=np.uint8),
         placed=tuple(sorted(board.placed, key=lambda placed: placed.index)),
+        reachable_coins=int(((board.tiles == Tile.COIN) & (steps >= 0)).sum()),
     )
 
 

@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from worldmodel.compiled import Mechanics
-from worldmodel.constants import MAP_HEIGHT, MAP_WIDTH, PLAYER_HALF, TERMINAL_SPEED, UNITS, Tile
+from worldmodel.constants import MAP_HEIGHT, MAP_WIDTH, PLAYER_HALF, TERMINAL_SPEED, UNITS, WALLS, Tile
 
 _HORIZON = 52
 _OFFSETS = (4, 16, 28)
@@ -78,7 +78,7 @@ def _edges(
     tiles: NDArray[np.uint8], mechanics: Mechanics, solid: Bools
 ) -> tuple[Ints, Ints, NDArray[np.float64]]:
     """Every landing: tile from, tile to (flat indices) and steps from middle to middle."""
-    danger = tiles == Tile.HAZARD
+    danger, ice = tiles == Tile.HAZARD, tiles == Tile.ICE
     standing = ~solid & ~danger
     standing[:-1] &= solid[1:]
     rows, columns = np.nonzero(standing[:-1])
@@ -102,7 +102,9 @@ def _edges(
             break
         arcs = _Arcs(state[0], state[1], state[2], state[3])
         held = np.where((step >= state[6]) & (step < state[7]), state[4], 0)
-        arcs.vx = arcs.vx + np.clip(held * limits[0] - arcs.vx, -limits[1], limits[1])
+        under = (arcs.y + PLAYER_HALF[1]) // UNITS
+        grip = np.where(ice[under, arcs.x // UNITS], 1, limits[1])
+        arcs.vx = arcs.vx + np.clip(held * limits[0] - arcs.vx, -grip, grip)
         fallen = np.minimum(arcs.vy + limits[2], TERMINAL_SPEED)
         arcs.vy = np.where(state[5] > 0, -mechanics.jump, fallen) if step == 0 else fallen
         grounded = _move(arcs, solid)
@@ -159,7 +161,7 @@ def steps_from(tiles: NDArray[np.uint8], mechanics: Mechanics, start: tuple[int,
 
     Closed doors block and portals are walked past. Whole numbers of a near-fastest player's steps.
     """
-    solid = (tiles == Tile.SOLID) | (tiles == Tile.DOOR)
+    solid = np.isin(tiles, (*WALLS, Tile.DOOR))
     solid[[0, -1]] = True
     solid[:, [0, -1]] = True
     return (_top if mechanics.top_view else _side)(tiles, mechanics, start, solid)
