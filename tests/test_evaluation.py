@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
+from typer.testing import CliRunner
 
 from tests.small_worlds import small_world
 from worldmodel.compiled import CompiledWorld, Mechanics
@@ -370,6 +371,50 @@ def test_the_whole_evaluation_becomes_json_tables_and_pictures(
 
     with av.open(str(video)) as file:
         assert sum(1 for _ in file.decode(video=0)) == 20
+
+
+def test_the_command_writes_numbers_tables_sheets_and_videos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import worldmodel.evaluation
+    from feedapi.cli import app
+
+    tiny = Plan(worlds=1, episodes=1, steps=8, drift_worlds=1, drift_steps=64, away_steps=8, pair_maps=2,
+                pair_moments=16, look_worlds=1, sheets=1, video_steps=8)  # fmt: skip
+    monkeypatch.setattr(worldmodel.evaluation, "QUICK", tiny)
+    numbers, folder = tmp_path / "numbers.json", tmp_path / "sheets"
+    done = CliRunner().invoke(
+        app,
+        [
+            "worldmodel",
+            "evaluate",
+            "--model",
+            "simulator",
+            "--quick",
+            "--sheets",
+            str(folder),
+            "--json",
+            str(numbers),
+        ],
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads(numbers.read_text())["step_agreement"] == 1
+    assert {path.suffix for path in folder.iterdir()} == {".png", ".mp4", ".md"}
+    assert "By mechanic, worst first" in (folder / "report.md").read_text()
+
+
+def test_a_model_that_calls_it_a_day_is_not_excused(worlds: list[CompiledWorld]) -> None:
+    def give_up(_: Changed, before: State, after: State, seen: Observation) -> tuple[State, Observation]:
+        ended = before.where(before.step > 4, after)
+        ended.step, ended.done = after.step, torch.ones_like(after.done)
+        return ended, seen
+
+    result = judged(Changed(give_up), worlds)
+    assert result.place is not None
+    assert result.place < 0.5
+    memory = remember(Changed(give_up), worlds, 20, seeded())
+    assert memory is not None
+    assert memory.returns > 0
 
 
 def test_psnr_ssim_and_edges_of_known_pictures() -> None:

@@ -155,6 +155,8 @@ def _look(
 def fork(model: Playable, simulator: Simulator, state: State) -> Tensor:
     """(B * ACTIONS,) whether each action, held from the same states, has the simulator's effect exactly."""
     state = state[~state.done]
+    if not len(state):
+        return torch.zeros(0, dtype=torch.bool)
     index = torch.arange(len(state), device=state.canvas.device).repeat_interleave(ACTIONS)
     actions = torch.arange(ACTIONS, device=state.canvas.device).repeat(len(state))
     own, truth = state[index], state[index]

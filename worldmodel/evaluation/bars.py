@@ -24,7 +24,7 @@ class Bar:
 
     name: str
     value: float | None
-    """None where the evaluation had nothing to count: then nothing is shown, and the bar is not passed."""
+    """None where there was nothing to count: then the bar is not passed either."""
     wanted: float
     at_least: bool = True
 
@@ -64,3 +64,5 @@ def _over_time(result: Evaluation) -> Iterator[Bar]:
             yield Bar("PSNR lost after step 256", fall, FALL, at_least=False)
         yield Bar("movers vanished", result.drift.vanished, 0, at_least=False)
         yield Bar("movers doubled", result.drift.doubled, 0, at_least=False)
+        yield Bar("movers that the frame does not show", result.drift.not_shown, 0, at_least=False)
+        yield Bar("movers that the frame shows twice", result.drift.shown_twice, 0, at_least=False)

@@ -12,7 +12,7 @@ from worldmodel.compiled import CompiledWorld
 from worldmodel.constants import MOVER_SLOTS, UNITS
 from worldmodel.evaluation.agreement import starts
 from worldmodel.evaluation.likeness import Likeness, likeness
-from worldmodel.evaluation.memory import nearer
+from worldmodel.evaluation.memory import go_on, nearer
 from worldmodel.evaluation.players import Players
 from worldmodel.evaluation.records import Playable
 from worldmodel.protocol import State
@@ -55,6 +55,15 @@ class Drift:
     """Movers found outside the map."""
     rows: int = 0
 
+    @property
+    def not_shown(self) -> int:
+        """Movers that the frames of all marks do not show."""
+        return sum(mark.not_shown for mark in self.marks.values())
+
+    @property
+    def shown_twice(self) -> int:
+        return sum(mark.shown_twice for mark in self.marks.values())
+
     def fall(self, early: int = 256) -> float | None:
         """Decibels lost, open loop, between step ``early`` and the last mark; negative where it rose."""
         if early not in self.marks or max(self.marks) <= early:
@@ -78,7 +87,7 @@ def drift(
     seen: dict[int, list[_Look]] = {mark: [] for mark in marks}
     for number in range(1, steps + 1):
         actions = players.act(truth)
-        own, truth = (_on(player, state, actions) for player, state in ((model, own), (simulator, truth)))
+        own, truth = (go_on(player, state, actions) for player, state in ((model, own), (simulator, truth)))
         if number in trails:
             trail[number] = own.mover_position.clone()
         if number in looks:
@@ -87,11 +96,6 @@ def drift(
             _count(result, model, own)
     result.marks = {mark: _joined(parts) for mark, parts in seen.items()}
     return result
-
-
-def _on(model: Playable, state: State, actions: Tensor) -> State:
-    after, _ = model.step(state, actions, render=False)
-    return after.updated(done=torch.zeros_like(after.done))
 
 
 def _count(result: Drift, model: Playable, own: State) -> None:

@@ -64,8 +64,13 @@ def remember(
     back = state.updated(
         position=home.position, velocity=home.velocity * 0, look=home.look, facing=home.facing
     )
-    live = ~state.done
-    return _compare(model, simulator, back[live], left[live], steps_away)
+    return _compare(model, simulator, back, left, steps_away)
+
+
+def go_on(model: Playable, state: State, actions: Tensor) -> State:
+    """A step that no goal ends: a model must not get away with calling it a day."""
+    after, _ = model.step(state, actions, render=False)
+    return after.updated(done=torch.zeros_like(after.done))
 
 
 def _beside_things(model: Playable, worlds: Sequence[CompiledWorld]) -> State | None:
@@ -96,7 +101,7 @@ def _change(model: Playable, state: State, generator: Generator) -> State:
         actions = torch.where(interact, int(Action.INTERACT), int(across))
         wild = torch.randint(0, ACTIONS, (len(state),), generator=generator)
         actions = torch.where(torch.rand(len(state), generator=generator) < 0.2, wild, actions)
-        state, _ = model.step(state, actions.to(model.device), render=False)
+        state = go_on(model, state, actions.to(model.device))
     return state
 
 
@@ -118,7 +123,7 @@ def _stay_away(
         actions = players.act(state)
         expected, _ = simulator.step(state, actions, render=False)
         rightly = expected.canvas != state.canvas
-        state, _ = model.step(state, actions, render=False)
+        state = go_on(model, state, actions)
         left = torch.where(rightly, expected.canvas, left)
     return state, left
 
@@ -132,11 +137,7 @@ def around(state: State) -> Tensor:
     return rows[:, :, None] & cols[:, None, :]
 
 
-def _compare(
-    model: Playable, simulator: Simulator, back: State, left: Tensor, steps_away: int
-) -> Memory | None:
-    if not len(back):
-        return None
+def _compare(model: Playable, simulator: Simulator, back: State, left: Tensor, steps_away: int) -> Memory:
     untouched = model.bank.tiles[back.world]
     seen, same = around(back), back.canvas == left
     changed = seen & (left != untouched)
