@@ -6,12 +6,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worldmodel.constants import Mover
+from worldmodel.constants import MAX_ENEMIES, Mover
 from worldmodel.palette import themes
 from worldmodel.prompt import Understanding, understand
-from worldmodel.spec import Mechanics, WorldSpec
+from worldmodel.spec import LayoutWishes, Mechanics, WorldSpec
+from worldmodel.store import ModelMissing
+from worldmodel.text import encoder
+from worldmodel.text.colours import COLOURS
+from worldmodel.text.heads import heads
 from worldmodel.text.lexicon import THEMES
+from worldmodel.text.training import measure, read_phrasings, split
 from worldmodel.travel import jump_height
+
+GUESSED = [
+    ("i want to glide down slowly", "low gravity"),
+    ("where kids skate", "slippery ground"),
+    ("an angry dog comes running after you", "chasers"),
+    ("ghostly see-through shapes", "ghosts"),
+]
 
 
 def read(prompt: str, **mechanics: object) -> Understanding:
@@ -113,3 +125,115 @@ def test_whatever_is_written_comes_to_playable_numbers(prompt, gravity, jump, sp
     assert 0 <= m.darkness <= 3
     assert 1.75 * 32 <= jump_height(m) <= 3.35 * 32
     assert understand(spec) == meaning
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("a lake to swim in", {"water": 0.5}),
+        ("no water", {"water": 0.0}),
+        ("moving platforms", {"platforms": 0.6}),
+        ("icy floors", {"ice": 0.5}),
+        ("a crowded place", {"density": 0.85}),
+        ("an open field", {"density": 0.15}),
+        ("many rooms", {"rooms": 0.95}),
+        ("a tall tower", {"verticality": 0.9}),
+        ("no secrets", {"secrets": 0}),
+        ("forking tunnels", {"branches": 0.9}),
+    ],
+)
+def test_plain_words_name_what_the_map_holds(prompt, expected):
+    meaning = read(prompt)
+    assert {name: getattr(meaning, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("double jump", {"air_jumps": 1}),
+        ("no double jump", {"air_jumps": 0}),
+        ("a strong wind to the left", {"wind": -2}),
+        ("a strong wind from the left", {"wind": 2}),
+        ("a gentle breeze", {"wind": 1}),
+        ("no wind", {"wind": 0}),
+        ("day and night", {"day_length": 900}),
+        ("collect five coins to open the gate", {"coins_needed": 5}),
+        ("you must find 7 gems", {"coins_needed": 7}),
+        ("five coins", {"coins_needed": 0}),
+    ],
+)
+def test_plain_words_name_how_it_plays(prompt, expected):
+    mechanics = read(prompt).mechanics
+    assert {name: getattr(mechanics, name) for name in expected} == expected
+
+
+def test_day_and_night_is_not_dark():
+    assert read("a desert, day and night").mechanics.darkness == 0
+
+
+def test_kinds_of_enemies_mix():
+    assert set(read("bats and spiders").enemies) == {Mover.FLYER, Mover.SPIDER}
+    assert len(read("hordes of bats, many spiders, countless ghosts").enemies) == MAX_ENEMIES
+
+
+@pytest.mark.parametrize(
+    ("prompt", "roles"),
+    [
+        ("a purple cave with orange lanterns", {"ground": "purple", "accent": "orange"}),
+        ("a red sky over white sand", {"backdrop": "red", "ground": "white"}),
+        ("the sky is green, black ghosts", {"backdrop": "green", "enemies": "black"}),
+        ("everything is pink", {"all": "pink"}),
+        ("golden coins", {}),
+        ("a hero's red scarf", {}),
+    ],
+)
+def test_colours_belong_to_their_nouns(prompt, roles):
+    assert read(prompt).colours == {role: COLOURS[name] for role, name in roles.items()}
+
+
+def test_a_shade_of_a_colour_is_no_darkness():
+    meaning = read("dark blue walls")
+    assert meaning.mechanics.darkness == 0
+    assert sum(meaning.colours["ground"]) < sum(COLOURS["blue"])
+
+
+def test_the_wishes_of_the_spec_come_before_words():
+    spec = WorldSpec(
+        title="t", prompt="a crowded place with many rooms", layout=LayoutWishes(density=0.2, size=1.0)
+    )
+    meaning = understand(spec)
+    assert (meaning.density, meaning.rooms, meaning.size) == (0.2, 0.95, pytest.approx(1.4))
+
+
+@pytest.mark.parametrize(("prompt", "guess"), GUESSED)
+def test_what_the_words_do_not_say_is_guessed_by_meaning(prompt, guess):
+    meaning = read(prompt)
+    assert any(note.startswith(f"guessed: {guess} (") for note in meaning.inferred)
+    assert meaning.style == ()
+
+
+def test_plain_words_come_before_guesses():
+    assert read(f"strong gravity, {GUESSED[0][0]}").mechanics.gravity == 3
+
+
+def test_guesses_on_held_out_phrasings_are_mostly_right():
+    _, held = split(read_phrasings())
+    guesses = measure(lambda text: [label] if (label := heads().guess(text)) else [], held)
+    assert guesses.precision >= 0.9
+    assert guesses.recall >= 0.08
+
+
+def test_the_digest_changes_with_the_world_and_not_with_the_notes():
+    assert read("a forest").digest == read("a forest of zorg").digest
+    assert read("a forest").digest != read("a purple forest").digest
+
+
+def test_a_missing_encoder_is_an_error_that_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("FIRSTPLAY_MODELS", str(tmp_path))
+    encoder._loaded.cache_clear()
+    encoder.embed.cache_clear()
+    with pytest.raises(ModelMissing, match="firstplay models fetch text-encoder"):
+        read("an enchanted place")
+    assert read("low gravity").mechanics.gravity == 1, "plain words need no encoder"
+    monkeypatch.undo()
+    encoder._loaded.cache_clear()

@@ -10,7 +10,7 @@ RGB = tuple[int, int, int]
 
 COLOURS: dict[str, RGB] = {
     "red": (204, 44, 40), "crimson": (176, 24, 52), "scarlet": (224, 48, 32), "maroon": (120, 28, 40),
-    "ruby": (168, 20, 60), "orange": (240, 140, 36), "amber": (248, 176, 40), "rusty": (160, 84, 44),
+    "ruby": (168, 20, 60), "orange": (240, 140, 36), "amber": (248, 176, 40),
     "yellow": (244, 216, 64), "golden": (232, 188, 60), "gold": (232, 188, 60), "cream": (244, 232, 200),
     "beige": (216, 200, 164), "ivory": (244, 240, 220), "brown": (124, 82, 50), "bronze": (164, 116, 60),
     "copper": (184, 112, 68), "green": (72, 160, 72), "emerald": (24, 152, 96), "lime": (156, 216, 56),
@@ -69,7 +69,7 @@ def read_colours(
         if not _is_colour(words, clauses, i):
             continue
         noun = _noun(words, clauses, i)
-        if noun is not None and words[noun] in _NOT_COLOURED:
+        if words[noun] in _NOT_COLOURED if noun is not None else _before_a_thing(words, clauses, i):
             continue
         role = "all" if noun is None else ROLE[words[noun]]
         shade = i - 1 if i and clauses[i - 1] == clauses[i] and words[i - 1] in _SHADES else None
@@ -84,6 +84,12 @@ def _is_colour(words: Sequence[str], clauses: Sequence[int], i: int) -> bool:
     if words[i] != "gold":
         return True
     return i + 1 < len(words) and clauses[i + 1] == clauses[i] and words[i + 1] in ROLE
+
+
+def _before_a_thing(words: Sequence[str], clauses: Sequence[int], i: int) -> bool:
+    """Whether the colour is that of something that worlds do not hold: "a red scarf"."""
+    same = i + 1 < len(words) and clauses[i + 1] == clauses[i]
+    return same and words[i + 1] not in _STOPS and words[i + 1] not in COLOURS and words[i + 1] != "and"
 
 
 def _noun(words: Sequence[str], clauses: Sequence[int], i: int) -> int | None:
