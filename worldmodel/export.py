@@ -299,8 +299,10 @@ def _wrong(found: Arrays, state: State, seen: Observation) -> NDArray[np.bool_]:
     """(B,) whether anything but the frame and the confidence differs."""
     expected = {f"next_{name}": getattr(state, name) for name in STATE}
     expected |= {"events": seen.events, "clip": seen.clip}
-    differs = [found[name] != right.numpy() for name, right in expected.items()]
-    return np.concatenate([each.reshape(len(state), -1) for each in differs], 1).any(1)
+    wrong = np.zeros(len(state), dtype=np.bool_)
+    for name, right in expected.items():
+        wrong |= (found[name] != right.numpy()).reshape(len(state), -1).any(1)
+    return wrong
 
 
 def _agreement(errors: NDArray[np.uint8], differing: int, sure: float) -> Agreement:
