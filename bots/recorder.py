@@ -8,8 +8,9 @@ for the frames. What is over is filled with copies.
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 
 import numpy as np
@@ -20,10 +21,11 @@ from bots.clips import write_clip, write_lossless
 from bots.recording import EVIDENCE_BATCH, Playthrough, Recording, Replay
 from bots.rollout import column, prepend, replay
 from bots.search import padded_actions
-from bots.trace import TOLERANCE, Trace, first_difference, look_difference, trace_of
+from bots.trace import FIELDS, TOLERANCE, Trace, first_difference, look_difference
 from worldmodel.compiled import CompiledWorld
 from worldmodel.crops import views
 from worldmodel.daylight import darkness_at
+from worldmodel.noise import mix
 from worldmodel.protocol import State, WorldModel
 from worldmodel.sound import mix
 
@@ -37,6 +39,10 @@ __all__ = [
     "write_clip",
     "write_lossless",
 ]
+
+
+_NOT_PLAY = ("world", "seed")
+"""What names the world and the dice, and is no outcome: a world's slot differs from process to process."""
 
 
 class WrongWorld(ValueError):
@@ -143,7 +149,7 @@ def _record(model: WorldModel, world: CompiledWorld, course: _Course) -> Recordi
         clips=course.clips,
         frames_sha256=_hash_frames(frames),
         sound_sha256=hashlib.sha256(sound.tobytes()).hexdigest(),
-        trace=trace_of(course.states, frames),
+        trace=_trace(course.states, frames),
     )
     different = (old.events != course.events).any(1) | (old.clips != course.clips)
     return Recording(
@@ -179,3 +185,23 @@ def _hash_frames(frames: NDArray[np.uint8]) -> str:
     for frame in frames:
         digest.update(frame.transpose(2, 0, 1).tobytes())
     return digest.hexdigest()
+
+
+def _trace(states: State, frames: NDArray[np.uint8]) -> Trace:
+    """Of T+1 moments of one playthrough and their (T+1, H, W, 3) frames."""
+    marks = np.array([zlib.crc32(frame.tobytes()) for frame in frames], np.uint32)
+    count, height, width, _ = frames.shape
+    cut = frames.reshape(count, FIELDS, height // FIELDS, FIELDS, width // FIELDS, 3)
+    looks = cut.mean(axis=(2, 4, 5)).round().astype(np.uint8).reshape(count, -1)
+    return Trace(_state_hashes(states), marks, looks)
+
+
+def _state_hashes(states: State) -> NDArray[np.uint32]:
+    total = torch.zeros(len(states), dtype=torch.int64, device=states.world.device)
+    for number, field in enumerate(fields(State)):
+        if field.name in _NOT_PLAY:
+            continue
+        values = getattr(states, field.name).reshape(len(states), -1).long()
+        keys = mix(torch.arange(values.shape[1], device=values.device) + (number << 32))
+        total += mix(values * 2 + 1 + keys).sum(1)
+    return (mix(total) & 0xFFFFFFFF).cpu().numpy().astype(np.uint32)

@@ -6,22 +6,15 @@ differently on another kind of device, and are then compared coarsely.
 
 from __future__ import annotations
 
-import zlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-
-from worldmodel.noise import mix
-from worldmodel.protocol import State
 
 FIELDS = 4
 """Each frame is measured in FIELDS x FIELDS fields."""
 TOLERANCE = 2
 """Grey levels by which a field's mean may differ on another kind of device."""
-_NOT_PLAY = ("world", "seed")
-"""What names the world and the dice, and is no outcome: a world's slot differs from process to process."""
 
 
 @dataclass(frozen=True)
@@ -46,26 +39,6 @@ class Trace:
         numbers = np.frombuffer(data, "<u4", 2 * count).astype(np.uint32)
         looks = np.frombuffer(data, np.uint8, offset=8 * count).reshape(count, FIELDS * FIELDS)
         return cls(numbers[:count], numbers[count:], looks)
-
-
-def trace_of(states: State, frames: NDArray[np.uint8]) -> Trace:
-    """Of T+1 moments of one playthrough and their (T+1, H, W, 3) frames."""
-    marks = np.array([zlib.crc32(frame.tobytes()) for frame in frames], np.uint32)
-    count, height, width, _ = frames.shape
-    cut = frames.reshape(count, FIELDS, height // FIELDS, FIELDS, width // FIELDS, 3)
-    looks = cut.mean(axis=(2, 4, 5)).round().astype(np.uint8).reshape(count, -1)
-    return Trace(_state_hashes(states), marks, looks)
-
-
-def _state_hashes(states: State) -> NDArray[np.uint32]:
-    total = torch.zeros(len(states), dtype=torch.int64, device=states.world.device)
-    for number, field in enumerate(fields(State)):
-        if field.name in _NOT_PLAY:
-            continue
-        values = getattr(states, field.name).reshape(len(states), -1).long()
-        keys = mix(torch.arange(values.shape[1], device=values.device) + (number << 32))
-        total += mix(values * 2 + 1 + keys).sum(1)
-    return (mix(total) & 0xFFFFFFFF).cpu().numpy().astype(np.uint32)
 
 
 def first_difference(old: NDArray[np.generic], new: NDArray[np.generic]) -> int | None:
