@@ -122,7 +122,7 @@ def train_heads(phrases: Sequence[Phrase], config: HeadConfig = HeadConfig()) ->
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    return Heads(LABELS, weights.detach().numpy() * config.scale, bias.detach().numpy().copy(), 1.0)
+    return Heads(LABELS, (weights * config.scale).detach().numpy(), bias.detach().numpy().copy(), 1.0)
 
 
 def choose_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
