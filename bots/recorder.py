@@ -25,7 +25,7 @@ from bots.trace import FIELDS, TOLERANCE, Trace, first_difference, look_differen
 from worldmodel.compiled import CompiledWorld
 from worldmodel.crops import views
 from worldmodel.daylight import darkness_at
-from worldmodel.noise import mix
+from worldmodel.noise import mix as scramble
 from worldmodel.protocol import State, WorldModel
 from worldmodel.sound import mix
 
@@ -202,6 +202,6 @@ def _state_hashes(states: State) -> NDArray[np.uint32]:
         if field.name in _NOT_PLAY:
             continue
         values = getattr(states, field.name).reshape(len(states), -1).long()
-        keys = mix(torch.arange(values.shape[1], device=values.device) + (number << 32))
-        total += mix(values * 2 + 1 + keys).sum(1)
-    return (mix(total) & 0xFFFFFFFF).cpu().numpy().astype(np.uint32)
+        keys = scramble(torch.arange(values.shape[1], device=values.device) + (number << 32))
+        total += scramble(values * 2 + 1 + keys).sum(1)
+    return (scramble(total) & 0xFFFFFFFF).cpu().numpy().astype(np.uint32)
