@@ -4,6 +4,9 @@ A *cell* is the player's tile, the number of keys held, whether the lights flash
 were changed. A *scene* is coarser, and is what a recording has to show: two by two tiles with the same doors
 open (what a lever does is recorded where it is pulled). Both are hashes of the model's own state (64 bits),
 so decoder noise cannot split them.
+
+A model that plays from pixels (:mod:`worldmodel.adapters`) has no such state: its cells and scenes are
+similarity hashes of its frames, see :class:`SeenCells`.
 """
 
 from __future__ import annotations
@@ -14,15 +17,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from bots.view import RADIUS, tile_of
+from worldmodel.adapters.common import ContextModel
 from worldmodel.compiled import CompiledWorld
 from worldmodel.constants import MAP_WIDTH, MAX_LINKS, Event, Tile
 from worldmodel.crops import crop
-from worldmodel.noise import mix
-from worldmodel.protocol import State
+from worldmodel.noise import dice, mix
+from worldmodel.protocol import State, WorldModel
 
 SCENE_TILES = 2
+CELL_BITS, SCENE_BITS = 16, 10
+"""Of the hashes of frames."""
+POOL = 8
+"""Blocks along a side of a frame that is hashed."""
+SEEN_ROWS = 256
+"""Frames that are drawn at once to be hashed."""
 KINDS = (Tile.DOOR, Tile.LEVER, Tile.CHARACTER, Tile.PORTAL)
 """Things with a link whose first use is an event worth a recording."""
 _KIND_EVENTS = (Event.DOOR, Event.LEVER, Event.SPEECH, Event.PORTAL)
@@ -127,6 +138,47 @@ class Cells:
         there = (tile_of(after.position)[:, None] == self._portals).all(2)  # (N, MAX_LINKS)
         there[:, 0] = False
         return there.int().argmax(1)
+
+
+class SeenCells(Cells):
+    """Cells of a model whose state says nothing but what it shows: a SimHash of the pooled frame.
+
+    Charikar, "Similarity Estimation Techniques from Rounding Algorithms" (STOC 2002). Each bit is the side of
+    a random plane on which the frame lies, so frames that hardly differ mostly share all bits. Tiles are
+    those of the spawn, for the odometry of such a model is unknown, and no landmark is known to be in sight.
+    """
+
+    def __init__(self, world: CompiledWorld, model: ContextModel) -> None:
+        super().__init__(world, model.device)
+        self._model = model
+        zero = torch.zeros(1, dtype=torch.int64, device=model.device)
+        toss = dice(zero, zero, 3 * POOL * POOL * CELL_BITS) & 1
+        self._planes = (2 * toss - 1).view(-1, CELL_BITS).double()
+
+    def cells(self, state: State) -> Tensor:
+        return self._sides(state, CELL_BITS)
+
+    def scenes(self, state: State) -> Tensor:
+        return self._sides(state, SCENE_BITS)
+
+    def landmarks(self, state: State) -> Tensor:
+        return torch.zeros(len(state), len(Event) * MAX_LINKS, dtype=torch.bool, device=self.device)
+
+    def _sides(self, state: State, bits: int) -> Tensor:
+        """(N,) int64: on which sides of the first planes the frames lie."""
+        parts = [self._features(state[at : at + SEEN_ROWS]) for at in range(0, len(state), SEEN_ROWS)]
+        sides = torch.cat(parts) @ self._planes[:, :bits] > 0
+        return (sides.long() << torch.arange(bits, device=self.device)).sum(1)
+
+    def _features(self, state: State) -> Tensor:
+        """(N, 3 * POOL * POOL) float64: blocks' colours less the frame's mean; its light does not count."""
+        blocks = functional.adaptive_avg_pool2d(self._model.render(state).double(), POOL)
+        return (blocks - blocks.mean((2, 3), keepdim=True)).flatten(1)
+
+
+def cells_of(model: WorldModel, world: CompiledWorld) -> Cells:
+    """The cells that fit a model: by its state, or by its frames where it has nothing else."""
+    return SeenCells(world, model) if isinstance(model, ContextModel) else Cells(world, model.device)
 
 
 def _kind_links(tiles: Tensor, links: Tensor) -> Tensor:

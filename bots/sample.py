@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bots.cells import Cells, host
+from bots.cells import cells_of, host
 from bots.dice import key_of
 from bots.exploration import Budget
 from bots.players import HUMAN, Mixture
@@ -50,7 +50,7 @@ def sample_batch(
     keys = torch.tensor([key_of(seed, _HAND, n) for n in rows], device=model.device)
     human = Mixture.of([HUMAN], torch.zeros(len(rows), dtype=torch.int64, device=model.device))
     played = play(model, model.spawn([world] * len(rows), seeds, spawns), human, keys, budget.episode_steps)
-    cells = Cells(world, model.device)
+    cells = cells_of(model, world)
     shape = tuple(played.actions.shape)
     cell = host(cells.cells(played.flat())).reshape(shape)
     tile = host(cells.tile_index(played.flat())).reshape(shape)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bots import storage
 from bots.archive import Archive, Entries, Moment, Origin, Segment
-from bots.cells import Cells
+from bots.cells import cells_of
 from bots.coverage import discovery_rate
 from bots.dice import key_of
 from bots.exploration import Budget
@@ -60,7 +60,7 @@ class Search:
         replay_first: Sequence[Playthrough] = (),
     ) -> None:
         self.model, self.world, self.budget, self.seed = model, world, budget, seed
-        self.archive = Archive(world, Cells(world, model.device))
+        self.archive = Archive(world, cells_of(model, world))
         self.steps = 0
         self.rounds = 0
         self.curve: list[tuple[int, int]] = []

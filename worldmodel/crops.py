@@ -64,7 +64,8 @@ def views(state: State, dark: Tensor | None = None) -> Tensor:
     Two frames of a world have the same name when their cameras are within the same VIEW_STEP, the same doors
     and levers are in view and in the same position, the lights are in the same phase and it is as ``dark``
     ((B,) levels of darkness, told apart by whole levels; None where that never changes). What is at most
-    97 x 65 pixels, such as a sign of 96 x 48, is whole in every frame of at least one such name.
+    97 x 65 pixels, such as a sign of 96 x 48, is whole in every frame of at least one such name. Where a
+    model has nothing but a context of past frames, every moment has a name of its own.
     """
     place = torch.div(
         camera(state), torch.tensor(VIEW_STEP, device=state.canvas.device), rounding_mode="floor"
@@ -81,7 +82,13 @@ def views(state: State, dark: Tensor | None = None) -> Tensor:
     night = torch.zeros_like(name) if dark is None else dark.round().long()
     for part in (place[:, 0], place[:, 1], lights.long() + 4 * night):
         name = mix(name ^ part)
-    return name
+    return name if not state.context.shape[1] else mix(name ^ _remembered(state.context))
+
+
+def _remembered(context: Tensor) -> Tensor:
+    """(B,) int64 hashes of contexts: a model that plays from pixels may show anything at any step."""
+    weights = mix(torch.arange(context.shape[1], device=context.device))
+    return torch.stack([(row.long() * weights).sum() for row in context])
 
 
 def camera(state: State) -> Tensor:
