@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from torch import Tensor
 from torch.nn import functional
 from typer.testing import CliRunner
@@ -24,6 +25,7 @@ from worldmodel.evaluation.heldout import forced, pairs
 from worldmodel.evaluation.memory import remember
 from worldmodel.evaluation.records import Playable
 from worldmodel.evaluation.sheets import write_sheet
+from worldmodel.model_cli import register_worldmodel
 from worldmodel.practice import HELD_OUT_PAIRS, Practice
 from worldmodel.protocol import Observation, State
 from worldmodel.rendering import paint
@@ -377,8 +379,9 @@ def test_the_command_writes_numbers_tables_sheets_and_videos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import worldmodel.evaluation
-    from feedapi.cli import app
 
+    app = typer.Typer()
+    register_worldmodel(app)
     tiny = Plan(worlds=1, episodes=1, steps=8, drift_worlds=1, drift_steps=64, away_steps=8, pair_maps=2,
                 pair_moments=16, look_worlds=1, sheets=1, video_steps=8)  # fmt: skip
     monkeypatch.setattr(worldmodel.evaluation, "QUICK", tiny)
