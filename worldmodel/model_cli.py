@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from worldmodel.adapters.cli import register_adapters
 from worldmodel.world_cli import INVALID
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def register_worldmodel(app: typer.Typer) -> None:
     group.command("train")(train)
     group.command("evaluate")(evaluate)
     group.command("reach")(reach)
+    register_adapters(group)
     app.add_typer(group, name="worldmodel")
 
 
