@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from moderation import scan
 from moderation.evidence import gather, of_media, png
 from moderation.jobs import Handler, Hopeless, Work
-from moderation.listening import Heard, situations
+from moderation.listening import Heard
 from moderation.packages import pack, unpack
 from moderation.states import WorldState
 from moderation.store import ExplorationRow, Store, StoredPlaythrough, Transaction, Version
@@ -407,7 +407,7 @@ class Scan:
     def _keep(self, one: StoredPlaythrough, recording: Recording, scanner: scan.PlayScanner) -> None:
         play = recording.playthrough
         looked = scanner.look(
-            play.id, one.ordinal, recording.frames, recording.sound, play.clips, recording.views
+            play.id, one.ordinal, recording.frames, recording.sound, play.clips, play.events, recording.views
         )
         pixels = [new.pixels for new in looked.new_frames]
         blob = self.store.blobs.put(_packed(pixels)) if pixels else None
@@ -469,11 +469,11 @@ class Scan:
             _queue(tx, "decide", self.row.version, self.row.id, policy_bundle().sha256)
 
     def _plays(self) -> Iterator[scan.Shown]:
-        lengths = scan.clip_steps(self.world)
         for one in self.store.playthroughs(self.row.id):
             assert one.shown is not None
-            present = tuple(situations(one.playthrough.clips, lengths))
-            yield scan.Shown(one.playthrough.id, one.shown, present)
+            play = one.playthrough
+            present = tuple(scan.situations_of(self.world, play.clips, play.events))
+            yield scan.Shown(play.id, one.shown, present)
 
 
 def _atlas(world: CompiledWorld) -> dict[str, Any]:

@@ -242,7 +242,7 @@ class PlayScanner:
         self.detectors = detectors
         self.gallery = novelty.Gallery()
         self.heard: dict[str, Heard] = {}
-        self._lengths = clip_steps(world)
+        self._world = world
 
     def remember(self, frames: Iterable[DistinctFrame], heard: Iterable[Mapping[str, Heard]]) -> None:
         """Take in what an earlier, interrupted scan has found."""
@@ -258,12 +258,15 @@ class PlayScanner:
         frames: NDArray[np.uint8],
         sound: NDArray[np.float32],
         clips: NDArray[np.int16],
+        events: NDArray[np.bool_],
         views: NDArray[np.int64],
     ) -> PlayLook:
-        """Frames (T+1, H, W, 3), sound (T * SAMPLES_PER_STEP,), clips (T,), views (T+1,)."""
+        """Frames (T+1, H, W, 3), sound (T * SAMPLES_PER_STEP,), clips (T,), events (T, EVENTS) and
+        views (T+1,) of a playthrough.
+        """
         shown, fresh = self._see(ordinal, frames, views)
         flashes, motion_run = look(self.detectors.motion, [Motion(frames, FPS)], Source.PLAYTHROUGH)
-        heard, speech_run = self._listen(sound, clips)
+        heard, speech_run = self._listen(sound, situations_of(self._world, clips, events))
         card = self.detectors.motion.card
         found = tuple(finding(card, f, Source.PLAYTHROUGH, playthrough=playthrough) for f in flashes[0])
         return PlayLook(shown, tuple(fresh), heard, found, (motion_run, speech_run))
@@ -282,9 +285,8 @@ class PlayScanner:
         return shown, fresh
 
     def _listen(
-        self, sound: NDArray[np.float32], clips: NDArray[np.int16]
+        self, sound: NDArray[np.float32], present: Sequence[Situation]
     ) -> tuple[dict[str, Heard], DetectorRun]:
-        present = listening.situations(clips, self._lengths)
         fresh = [situation for situation in present if listening.is_new(situation, self.heard)]
         items = [Sound(sound, SAMPLE_RATE)] if fresh else []
         found, run = look(self.detectors.speech, items, Source.PLAYTHROUGH)
@@ -296,9 +298,19 @@ class PlayScanner:
         return heard, run
 
 
+def situations_of(
+    world: CompiledWorld, clips: NDArray[np.int16], events: NDArray[np.bool_]
+) -> list[Situation]:
+    """What a playthrough with these (T,) clips and (T, EVENTS) events heard, and when."""
+    voices, effects = len(world.clips), sorted(world.effect_clips)
+    begun = listening.starts(clips, events, voices, effects)
+    return listening.situations(begun, clip_steps(world), len(clips), voices)
+
+
 def clip_steps(world: CompiledWorld) -> list[int]:
-    """Lengths of a world's clips in steps, rounded up."""
-    return [-(-len(clip.samples) // SAMPLES_PER_STEP) for clip in world.clips]
+    """Lengths in steps, rounded up: a world's voices, then its creator's effects in the events' order."""
+    effects = [clip for _, clip in sorted(world.effect_clips.items())]
+    return [-(-len(clip.samples) // SAMPLES_PER_STEP) for clip in (*world.clips, *effects)]
 
 
 # -- play: distinct frames ----------------------------------------------------------------------------

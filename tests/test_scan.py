@@ -15,7 +15,7 @@ from moderation.detectors.base import Detection, Detector, DetectorCard, Item, M
 from moderation.listening import AMBIENT, Heard, Situation
 from moderation.store import DistinctFrame
 from policies.types import Source
-from worldmodel.constants import FPS, SAMPLES_PER_STEP
+from worldmodel.constants import EVENTS, FPS, SAMPLES_PER_STEP, Event
 from worldmodel.package import WorldPackage
 from worldmodel.spec import WorldSpec
 
@@ -162,26 +162,56 @@ class TestListening:
             clips[at] = int(name[1:])
         return clips
 
+    def present(self, clips: np.ndarray, **events: int) -> list[Situation]:
+        """Of a world with two voices; a key's sound is its third clip."""
+        happened = np.zeros((len(clips), EVENTS), np.bool_)
+        for name, at in events.items():
+            happened[at, Event[name.upper()]] = True
+        begun = listening.starts(clips, happened, 2, [Event.KEY])
+        return listening.situations(begun, [*self.LENGTHS, 30], len(clips), 2)
+
     def test_a_clip_alone_is_the_same_situation_whenever_it_starts(self) -> None:
-        early = listening.situations(self.clips(100, c0=5), self.LENGTHS)
-        late = listening.situations(self.clips(100, c0=50), self.LENGTHS)
+        early = self.present(self.clips(100, c0=5))
+        late = self.present(self.clips(100, c0=50))
 
         assert [s.key for s in early] == [s.key for s in late] == [AMBIENT, "0"]
         assert (early[1].start, late[1].start) == (5, 50)
 
     def test_a_clip_with_another_over_it_is_another_situation(self) -> None:
-        keys = [s.key for s in listening.situations(self.clips(100, c1=5, c0=15), self.LENGTHS)]
+        keys = [s.key for s in self.present(self.clips(100, c1=5, c0=15))]
 
         assert keys == [AMBIENT, "1+0@10", "0+1@-10"]
 
     def test_a_clip_that_was_cut_off_is_new_when_more_of_it_is_heard(self) -> None:
-        cut = listening.situations(self.clips(20, c0=15), self.LENGTHS)[1]
-        whole = listening.situations(self.clips(40, c0=15), self.LENGTHS)[1]
+        cut = self.present(self.clips(20, c0=15))[1]
+        whole = self.present(self.clips(40, c0=15))[1]
         known = {"0": Heard(cut.steps, ())}
 
         assert (cut.steps, whole.steps) == (5, 10)
         assert not listening.is_new(cut, known)
         assert listening.is_new(whole, known)
+
+    def test_an_event_with_a_creators_sound_is_a_clip_and_one_without_is_ambient(self) -> None:
+        found = self.present(self.clips(100), key=40, collect=70)
+
+        assert found == [Situation(AMBIENT, 0, 100), Situation("2", 40, 30)]
+
+    def test_beside_an_effect_the_distance_counts_to_the_second(self) -> None:
+        near = [s.key for s in self.present(self.clips(100, c0=10), key=12)]
+        nearly = [s.key for s in self.present(self.clips(100, c0=10), key=15)]
+        before = [s.key for s in self.present(self.clips(100, c0=30), key=5)]
+
+        assert near == nearly == [AMBIENT, "0+2~0", "2+0~0"]
+        assert before == [AMBIENT, "2+0~2", "0+2~-2"]
+
+    def test_a_song_that_an_effect_falls_into_stays_ambient_too(self) -> None:
+        present = [Situation(AMBIENT, 0, 150), Situation("2", 75, 5)]
+        song = Detection("speech", 0.9, 4.0, 8.0)
+
+        heard = listening.assign([song], present)
+
+        assert heard[AMBIENT].detections == (song,)
+        assert len(heard["2"].detections) == 1
 
     def test_what_is_heard_belongs_to_the_clip_that_it_overlaps(self) -> None:
         present = [Situation(AMBIENT, 0, 150), Situation("0", 75, 30)]
@@ -313,19 +343,28 @@ class World:
     """As much of a compiled world as listening needs."""
 
     clips = (type("Clip", (), {"samples": np.zeros(10 * SAMPLES_PER_STEP, np.float32)}),)
+    effect_clips = {int(Event.KEY): clips[0]}  # noqa: RUF012
 
 
 def play(
-    scanner: scan.PlayScanner, ordinal: int, frames: list[np.ndarray], speaks_at: int | None = None
+    scanner: scan.PlayScanner,
+    ordinal: int,
+    frames: list[np.ndarray],
+    speaks_at: int | None = None,
+    key_at: int | None = None,
 ) -> scan.PlayLook:
     steps = len(frames) - 1
-    clips = np.full(steps, -1, np.int16)
+    clips, events = np.full(steps, -1, np.int16), np.zeros((steps, EVENTS), np.bool_)
     sound = np.zeros(steps * SAMPLES_PER_STEP, np.float32)
     if speaks_at is not None:
         clips[speaks_at] = 0
-        sound[(speaks_at + 2) * SAMPLES_PER_STEP : (speaks_at + 8) * SAMPLES_PER_STEP] = 0.9
+    if key_at is not None:
+        events[key_at, Event.KEY] = True
+    for at in (speaks_at, key_at):
+        if at is not None:
+            sound[(at + 2) * SAMPLES_PER_STEP : (at + 8) * SAMPLES_PER_STEP] = 0.9
     views = np.array([int(frame.sum()) for frame in frames])
-    return scanner.look(f"p{ordinal}", ordinal, np.stack(frames), sound, clips, views)
+    return scanner.look(f"p{ordinal}", ordinal, np.stack(frames), sound, clips, events, views)
 
 
 class TestPlay:
@@ -368,8 +407,7 @@ class TestPlay:
         assert isinstance(speech, Loudness)
 
         plays = [
-            scan.Shown(f"p{n}", look.shown, tuple(listening.situations(_clips(39, 5 * n), [10])))
-            for n, look in enumerate(looks, 1)
+            scan.Shown(f"p{n}", look.shown, _present(39, speaks_at=5 * n)) for n, look in enumerate(looks, 1)
         ]
         report = scan.conclude(plays, {0: {}}, {0: 0}, scanner.heard, scanner.detectors)
 
@@ -380,6 +418,22 @@ class TestPlay:
             ("p2", 12),
             ("p3", 17),
         ]
+
+    def test_words_in_a_creators_own_effect_are_heard_once_and_count_wherever_it_sounds(self) -> None:
+        scanner = self.scanner()
+        still = [picture(1)] * 40
+        looks = [play(scanner, n, still, key_at=6 * n) for n in (1, 2)]
+        silent = play(scanner, 3, still)
+
+        plays = [
+            *(scan.Shown(f"p{n}", look.shown, _present(39, key_at=6 * n)) for n, look in enumerate(looks, 1)),
+            scan.Shown("p3", silent.shown, _present(39)),
+        ]
+        report = scan.conclude(plays, {0: {}}, {0: 0}, scanner.heard, scanner.detectors)
+
+        assert scanner.detectors.speech.heard == 1  # type: ignore[attr-defined]
+        threats = [f for f in report.findings if f.label == "threat"]
+        assert sorted((f.playthrough, round(f.start * FPS)) for f in threats) == [("p1", 8), ("p2", 14)]
 
     def test_what_one_frame_shows_counts_for_every_playthrough_and_time_that_shows_it(self) -> None:
         scanner = self.scanner()
@@ -435,10 +489,13 @@ class TestPlay:
         assert scan.seen_from(scan.seen_json(seen[0])) == seen[0]
 
 
-def _clips(steps: int, at: int) -> np.ndarray:
-    clips = np.full(steps, -1, np.int16)
-    clips[at] = 0
-    return clips
+def _present(steps: int, speaks_at: int | None = None, key_at: int | None = None) -> tuple[Situation, ...]:
+    clips, events = np.full(steps, -1, np.int16), np.zeros((steps, EVENTS), np.bool_)
+    if speaks_at is not None:
+        clips[speaks_at] = 0
+    if key_at is not None:
+        events[key_at, Event.KEY] = True
+    return tuple(scan.situations_of(World(), clips, events))  # type: ignore[arg-type]
 
 
 class Clipped(Sheet):
