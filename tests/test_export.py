@@ -8,47 +8,17 @@ import onnx
 import pytest
 import torch
 
-from tests.small_worlds import small_world
-from worldmodel.compiled import CompiledWorld, Mechanics
-from worldmodel.constants import LeverEffect
+from tests.exported import exported, random_model, yards
+from worldmodel.compiled import CompiledWorld
 from worldmodel.crops import read_layers, unpack
-from worldmodel.export import ExportedStep, compare, export_step, read_pictures, world_inputs
+from worldmodel.export import ExportedStep, compare, read_pictures, world_inputs
 from worldmodel.neural import NeuralWorldModel
 from worldmodel.simulator import Simulator
-
-YARD = """
-########################
-#....w......s....c.....#
-#..o...k...............#
-#@..%%..D..L..C..P..~~.#
-####..####-###..####~~##
-#...f....|....g..^..p.G#
-########################
-"""
-MECHANICS = (
-    Mechanics(),
-    Mechanics(top_view=True, darkness=2),
-    Mechanics(air_jumps=1, wind=-2, gravity=1, jump=8),
-    Mechanics(day_length=60, coins_needed=1),
-    Mechanics(look_ahead=16, speed=8, accel=1, enemy_speed=3),
-    Mechanics(platform_speed=2, wind=2, darkness=3),
-    Mechanics(top_view=True, look_ahead=8, enemy_speed=1, wind=1),
-    Mechanics(gravity=3, jump=18, day_length=30),
-)
 
 
 @pytest.fixture(scope="module")
 def worlds() -> list[CompiledWorld]:
-    levers = (LeverEffect.FLASH, LeverEffect.OPEN)
-    return [small_world(YARD, m, lever=levers[i % 2]) for i, m in enumerate(MECHANICS)]
-
-
-def random_model() -> NeuralWorldModel:
-    """Untrained weights, and a decoder that shows every layer."""
-    torch.manual_seed(0)
-    model = NeuralWorldModel()
-    torch.nn.init.normal_(model.decoder.pixel_out.weight, std=0.3)
-    return model
+    return yards()
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +27,8 @@ def model() -> NeuralWorldModel:
 
 
 @pytest.fixture(scope="module")
-def path(
-    model: NeuralWorldModel, worlds: list[CompiledWorld], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    path = tmp_path_factory.mktemp("export") / "step.onnx"
-    export_step(model, worlds[0], path)
-    return path
+def path() -> Path:
+    return exported()
 
 
 def test_the_graph_plays_as_the_model_does(

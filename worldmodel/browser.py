@@ -27,7 +27,7 @@ from worldmodel.store import ConversionFailed, ModelEntry, add_entries, model_pa
 from worldmodel.store.catalogue import Npm
 from worldmodel.store.fetch import fetch
 
-LIBRARY = "onnxruntime-web"
+LIBRARY, LIBRARY_VERSION = "onnxruntime-web", "1.30.0"
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
@@ -57,13 +57,13 @@ add_entries(
         name=LIBRARY,
         kind="browser: runs exported worlds (JavaScript and WebAssembly)",
         licence="MIT (Microsoft)",
-        filename="onnxruntime-web-1.30.0.zip",
+        filename=f"{LIBRARY}-{LIBRARY_VERSION}.zip",
         sha256="2b14aa85d9c33a1d9d5865965d880c0cf4035fce5d2af14acbbd8e053a032998",
         size=41_216_518,
         sources=(
             Npm(
                 LIBRARY,
-                "1.30.0",
+                LIBRARY_VERSION,
                 tuple(f"dist/{name}" for name in _FILES),
                 archive="d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71",
                 size=33_106_585,
@@ -74,16 +74,23 @@ add_entries(
 )
 
 
-def write_site(model: NeuralWorldModel, world: CompiledWorld, graph: str, out: Path, seed: int = 0) -> None:
+def write_site(
+    model: NeuralWorldModel,
+    world: CompiledWorld,
+    graph: str,
+    out: Path,
+    seed: int = 0,
+    library: Path | None = None,
+) -> None:
     """Write everything but the graph itself, whose file in ``out`` is called ``graph``.
 
-    Fetches the JavaScript library into the cache where it is not there yet, and raises what
-    :func:`worldmodel.store.fetch.fetch` raises when that fails.
+    Fetches the JavaScript library into the cache where it is not there yet, from npm or from a copy of its
+    package, and raises what :func:`worldmodel.store.fetch.fetch` raises when that fails.
     """
     out.mkdir(parents=True, exist_ok=True)
     for source in (files("worldmodel") / "static" / "player").iterdir():
         (out / source.name).write_bytes(source.read_bytes())
-    fetch(LIBRARY)
+    fetch(LIBRARY, given=library)
     with zipfile.ZipFile(model_path(LIBRARY)) as bundle:
         bundle.extractall(out / "ort")
     write_world(model, world, graph, out, seed)

@@ -201,11 +201,15 @@ def state_inputs(state: State) -> Arrays:
     return {name: getattr(state, name).numpy() for name in STATE}
 
 
+def graph_inputs(world: Arrays, state: State, action: int) -> Arrays:
+    """All of the graph's inputs for one step; ``world`` as from :func:`world_inputs`."""
+    rolled = dice(state.seed, state.step, MOVER_SLOTS).numpy()
+    return {**world, **state_inputs(state), "action": np.array([action]), "dice": rolled}
+
+
 def export_step(model: NeuralWorldModel, world: CompiledWorld, path: Path) -> None:
     """Write the model's step as ONNX. Any world will do: only shapes are taken from it."""
-    state = model.spawn([world], [0])
-    given: Arrays = {"action": np.zeros(1, np.int64), "dice": np.zeros((1, MOVER_SLOTS), np.int64)}
-    given |= state_inputs(state) | world_inputs(world)
+    given = graph_inputs(world_inputs(world), model.spawn([world], [0]), action=0)
     example = tuple(torch.from_numpy(given[name]) for name in INPUTS)
     program = torch.onnx.export(
         Step(model).eval(),
@@ -253,8 +257,7 @@ class ExportedStep:
 
     def __call__(self, world: Arrays, state: State, action: int) -> Arrays:
         """Outputs by name, for the arrays of :func:`world_inputs`."""
-        rolled = dice(state.seed, state.step, MOVER_SLOTS).numpy()
-        given = {**world, **state_inputs(state), "action": np.array([action]), "dice": rolled}
+        given = graph_inputs(world, state, action)
         return dict(zip(OUTPUTS, self._session.run(list(OUTPUTS), given), strict=True))
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from worldmodel.adapters.cli import register_adapters
+from worldmodel.export_cli import export
 from worldmodel.world_cli import INVALID
 
 if TYPE_CHECKING:
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 
 
 def register_worldmodel(app: typer.Typer) -> None:
-    """Add ``worldmodel train``, ``evaluate`` and ``reach``."""
+    """Add ``worldmodel train``, ``evaluate``, ``reach`` and ``export``."""
     group = typer.Typer(
         no_args_is_help=True, help="Train and measure the neural world model; search what can be reached."
     )
     group.command("train")(train)
     group.command("evaluate")(evaluate)
     group.command("reach")(reach)
+    group.command("export")(export)
     register_adapters(group)
     app.add_typer(group, name="worldmodel")
 

@@ -84,15 +84,18 @@ export class Model {
   /** One step on: {frame: Uint8Array (3, size, size), events, clip, confidence}. */
   async step(action) {
     const { Tensor } = this.ort;
+    const before = this.state;
     const slots = this.world.about.slots;
-    const rolled = dice(this.seed, this.state.step.data[0], slots);
+    const rolled = dice(this.seed, before.step.data[0], slots);
     const out = await this.session.run({
       ...this.fixed,
-      ...this.state,
+      ...before,
       action: new Tensor("int64", BigInt64Array.of(BigInt(action)), [1]),
       dice: new Tensor("int64", rolled, [1, slots]),
     });
-    for (const name of Object.keys(this.state)) this.state[name] = out[`next_${name}`];
+    const names = Object.keys(before);
+    const after = Object.fromEntries(names.map((name) => [name, out[`next_${name}`]]));
+    if (this.state === before) this.state = after; // else it was restarted meanwhile
     return {
       frame: out.frame.data,
       events: out.events.data,

@@ -1,62 +1,13 @@
 // The page: keys to actions, frames to the canvas, and how fast it goes.
 // In the address: ?ep=webgpu, ?threads=1, ?graph=step.int8.onnx, ?seed=7.
 
+import { Keys } from "./keys.js";
 import { Model } from "./model.js";
 import { Sounds } from "./sound.js";
 
-const KEYS = {
-  ArrowLeft: "left", KeyA: "left", ArrowRight: "right", KeyD: "right", ArrowUp: "up", KeyW: "up",
-  ArrowDown: "down", KeyS: "down", Space: "interact", KeyE: "interact", Enter: "interact",
-};
 const byId = (id) => document.getElementById(id);
-const held = new Map(); // what holds a key (a key's code or a pointer) -> the key
-const tapped = new Set(); // pressed since the last step: even the shortest press counts
 const times = [];
 let sounds = null;
-
-/** As in feedapi/session.py: interacting comes first and once a press, opposite keys cancel out. */
-export function actionOf(keys) {
-  if (keys.has("interact")) return 7;
-  const across = keys.has("right") - keys.has("left");
-  const down = keys.has("down") - keys.has("up");
-  if (down < 0) return across === 0 ? 3 : across < 0 ? 5 : 6;
-  if (across !== 0) return across < 0 ? 1 : 2;
-  return down > 0 ? 4 : 0;
-}
-
-function takeAction() {
-  const keys = new Set([...held.values()].filter((key) => key !== "interact"));
-  for (const key of tapped) keys.add(key);
-  tapped.clear();
-  return actionOf(keys);
-}
-
-function press(source, key) {
-  held.set(source, key);
-  tapped.add(key);
-  sounds?.unlock();
-}
-
-function listen() {
-  window.addEventListener("keydown", (event) => {
-    const key = KEYS[event.code];
-    const onWidget = event.target instanceof Element && event.target.closest("button, a");
-    if (key === undefined || event.ctrlKey || event.metaKey || event.altKey || (onWidget && key === "interact")) return;
-    event.preventDefault();
-    if (!event.repeat) press(event.code, key);
-  });
-  window.addEventListener("keyup", (event) => held.delete(event.code));
-  window.addEventListener("blur", () => held.clear());
-  for (const button of document.querySelectorAll("[data-key]")) {
-    button.addEventListener("pointerdown", (event) => {
-      event.preventDefault();
-      press(event.pointerId, button.dataset.key);
-    });
-    for (const name of ["pointerup", "pointercancel", "pointerleave"]) {
-      button.addEventListener(name, (event) => held.delete(event.pointerId));
-    }
-  }
-}
 
 function painter(canvas, size) {
   canvas.width = canvas.height = size;
@@ -97,12 +48,12 @@ function measure(now, spent) {
   byId("step").textContent = `${sorted[sorted.length >> 1].toFixed(1)} ms`;
 }
 
-async function run(model, draw) {
+async function run(model, draw, keys) {
   const pace = 1000 / model.world.about.fps;
   let due = performance.now();
   for (;;) {
     const start = performance.now();
-    const seen = await model.step(takeAction());
+    const seen = await model.step(keys.takeAction());
     draw(seen.frame);
     sounds.hear(seen);
     show(model.state, seen);
@@ -117,7 +68,8 @@ function introduce({ world: { about }, way }) {
   document.title = byId("title").textContent = about.title;
   byId("prompt").textContent = about.prompt;
   byId("way").textContent = way.provider === "webgpu" ? "WebGPU" : `WebAssembly, ${way.threads} thread(s)`;
-  notice(way.note);
+  byId("note").textContent = way.note;
+  notice("");
 }
 
 async function main() {
@@ -130,14 +82,14 @@ async function main() {
   draw(model.world.arrays["first_frame"].data);
   sounds = new Sounds(model.world);
   introduce(model);
-  listen();
+  const keys = new Keys(() => sounds.unlock());
   byId("again").addEventListener("click", () => {
     model.restart(model.seed);
     notice("");
     byId("canvas").focus();
   });
   document.documentElement.dataset.live = "yes";
-  await run(model, draw);
+  await run(model, draw, keys);
 }
 
 main().catch((error) => {
