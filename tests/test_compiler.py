@@ -122,8 +122,8 @@ def test_the_arrays_are_as_the_contract_says(world):
 def test_a_reference_video_colours_the_world(world):
     video = np.zeros((8, 20, 20, 3), dtype=np.uint8)
     video[..., 2] = np.linspace(60, 230, 20, dtype=np.uint8)
-    blue = replace(package(style=Style(video="v.webm")), videos={"v.webm": video})
-    picture = compile_world(blue).picture.reshape(-1, 3).mean(0)
+    blue = package(style=Style(video="v.webm"), prompt="a forest with beetles")  # a named green would stay
+    picture = compile_world(replace(blue, videos={"v.webm": video})).picture.reshape(-1, 3).mean(0)
     assert picture.argmax() == 2
     assert world.picture.reshape(-1, 3).mean(0).argmax() != 2
 

@@ -19,7 +19,8 @@ SIDE = FRAME
 _SOURCE = 96
 """The reference's shorter side, in pixels, before patches are cut from it."""
 _PATCH, _OVERLAP = 40, 8
-_TRIES = 16
+_STEP = _PATCH - _OVERLAP
+_TRIES = 20
 
 
 def reference_texture(pixels: NDArray[np.uint8], rng: np.random.Generator) -> Floats:
@@ -27,16 +28,16 @@ def reference_texture(pixels: NDArray[np.uint8], rng: np.random.Generator) -> Fl
     source = _source(pixels)
     out = np.zeros((SIDE, SIDE, 3), dtype=np.float32)
     filled = np.zeros((SIDE, SIDE), dtype=np.float32)
-    step = _PATCH - _OVERLAP
     reach = np.arange(_PATCH)
-    for top in range(0, SIDE, step):
-        for left in range(0, SIDE, step):
-            where = np.ix_((top + reach) % SIDE, (left + reach) % SIDE)
-            there = filled[where][..., None]
-            patch = _fitting(source, out[where], there, rng)
-            share = np.maximum(1 - there, _mask(rng)[..., None])
-            out[where] += (patch - out[where]) * share
-            filled[where] = 1
+    corners = [(y, x) for y in range(0, SIDE, _STEP) for x in range(0, SIDE, _STEP)]
+    # One patch from each part of the picture: its colours keep their shares.
+    for (top, left), part in zip(corners, rng.permutation(len(corners)), strict=True):
+        where = np.ix_((top + reach) % SIDE, (left + reach) % SIDE)
+        there = filled[where][..., None]
+        patch = _fitting(source, divmod(int(part), SIDE // _STEP), out[where], there, rng)
+        share = np.maximum(1 - there, _mask(rng)[..., None])
+        out[where] += (patch - out[where]) * share
+        filled[where] = 1
     return out
 
 
@@ -49,13 +50,21 @@ def _source(pixels: NDArray[np.uint8]) -> Floats:
     return np.asarray(cv2.resize(rgb, size, interpolation=how), dtype=np.float32)
 
 
-def _fitting(source: Floats, beside: Floats, there: Floats, rng: np.random.Generator) -> Floats:
-    """Of some patches of the source the one that differs least from what is painted where they overlap."""
-    ys = rng.integers(0, source.shape[0] - _PATCH + 1, _TRIES)
-    xs = rng.integers(0, source.shape[1] - _PATCH + 1, _TRIES)
+def _fitting(
+    source: Floats, part: tuple[int, int], beside: Floats, there: Floats, rng: np.random.Generator
+) -> Floats:
+    """Of some patches of a part of the source the one that differs least from what is painted where they
+    overlap."""
+    ys, xs = (_within(part[axis], source.shape[axis] - _PATCH, rng) for axis in (0, 1))
     patches = np.stack([source[y : y + _PATCH, x : x + _PATCH] for y, x in zip(ys, xs, strict=True)])
     difference = np.abs((patches[:, ::2, ::2] - beside[::2, ::2]) * there[::2, ::2]).sum(axis=(1, 2, 3))
     return np.asarray(patches[int(difference.argmin())], dtype=np.float32)
+
+
+def _within(part: int, last: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(TRIES,) corners 0..``last`` in or beside one of the equal parts of a side."""
+    middle, reach = (part + 0.5) * last * _STEP / SIDE, max(6.0, 0.75 * last * _STEP / SIDE)
+    return rng.uniform(middle - reach, middle + reach, _TRIES).round().astype(np.int64).clip(0, last)
 
 
 def _mask(rng: np.random.Generator) -> Floats:
