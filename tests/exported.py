@@ -42,11 +42,13 @@ def yards() -> list[CompiledWorld]:
 
 
 def random_model() -> NeuralWorldModel:
-    """Untrained weights that never see a goal, where play would end, and a decoder that shows every layer."""
+    """Untrained weights that see no portal and no goal, so that play goes on, and a decoder of all layers."""
     torch.manual_seed(0)
     model = NeuralWorldModel()
-    goal = sum(list(TOUCH_SIZES.values())[: list(TOUCH_SIZES).index("goal")])
-    torch.nn.init.constant_(model.dynamics.touch.head.bias[goal], -1_000)
+    sizes = list(TOUCH_SIZES.values())
+    for name in ("portal", "goal"):
+        first = sum(sizes[: list(TOUCH_SIZES).index(name)])
+        torch.nn.init.constant_(model.dynamics.touch.head.bias[first], -1_000)
     torch.nn.init.normal_(model.decoder.pixel_out.weight, std=0.3)
     return model
 

@@ -68,22 +68,41 @@ def export(
 
     Exit codes: 0 written; 1 the graph does not play as the model does; 2 bad input.
     """
-    from worldmodel.browser import write_site
-    from worldmodel.models import load_model
     from worldmodel.store import ModelError
 
     try:
-        model = load_model("neural", weights=weights)
-        world = _world(path, seed)
-        write_site(model, world, "step.onnx", out, seed, library)
+        exact = write_export(path, out, weights, seed, check, int8=int8, library=library)
     except (FileNotFoundError, ValueError, ModelError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(INVALID) from None
-    exact = _write_graphs(model, world, out, check, int8=int8)
-    typer.echo(f"wrote {out}: the page, {world.title!r} and step.onnx; numbers are in {out / 'card.md'}")
+    typer.echo(f"wrote {out}: {out / 'card.md'} says what is in it and how it plays")
     if port is not None:
         _serve(out, port)
     raise typer.Exit(0 if exact else 1)
+
+
+def write_export(
+    path: Path | None,
+    out: Path,
+    weights: Path | None = None,
+    seed: int = 0,
+    check: int = 0,
+    *,
+    int8: bool = False,
+    library: Path | None = None,
+) -> bool:
+    """What the command does; whether the graph in 32 bits plays as the model does (True if not checked).
+
+    Raises FileNotFoundError for missing weights, ValueError for a package that is not valid and ModelError
+    when the JavaScript library cannot be had.
+    """
+    from worldmodel.browser import write_site
+    from worldmodel.models import load_model
+
+    model = load_model("neural", weights=weights)
+    world = _world(path, seed)
+    write_site(model, world, "step.onnx", out, seed, library)
+    return _write_graphs(model, world, out, check, int8=int8)
 
 
 def _world(path: Path | None, seed: int) -> CompiledWorld:

@@ -1,7 +1,7 @@
-"""The exported step in 8 bits: convolutions and matrix products only, so that every decision stays an argmax.
+"""The exported step with the decoder's convolutions in 8 bits; all that decides stays in 32.
 
-Measured, it is smaller but no faster than 32 bits (docs/world-models.md), and decisions may differ; so it is
-an option, and the card beside the file says what it costs.
+Measured, it is neither faster nor much smaller (docs/world-models.md), so it is an option, and the card
+beside the file says what it costs.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def _moments(model: NeuralWorldModel, worlds: Sequence[CompiledWorld]) -> Iterat
 
 
 def quantise(path: Path, out: Path, model: NeuralWorldModel, worlds: Sequence[CompiledWorld]) -> None:
-    """Write the graph at ``path`` in 8 bits, its ranges taken from play in ``worlds``."""
+    """Write the graph at ``path`` with 8-bit convolutions, their ranges taken from play in ``worlds``."""
     quantize_static(
         path,
         out,
         _Play(model, worlds),
         quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=["Conv", "Gemm"],
+        op_types_to_quantize=["Conv"],
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
