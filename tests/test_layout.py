@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from worldmodel.board import LayoutError, Plan, Wanted
 from worldmodel.compiled import CompiledWorld, Mechanics
 from worldmodel.constants import (
     MAP_HEIGHT,
     MAP_WIDTH,
+    MAX_ENEMIES,
     MAX_LINKS,
+    MAX_PLATFORMS,
     MOVER_SLOTS,
     TILE,
     TILE_CLASSES,
@@ -22,7 +25,8 @@ from worldmodel.constants import (
     Mover,
     Tile,
 )
-from worldmodel.layout import Layout, LayoutError, Plan, Wanted, generate
+from worldmodel.layout import Layout, generate
+from worldmodel.reach import reachability
 from worldmodel.simulator import Simulator
 from worldmodel.travel import jump_height, jump_rows, steps_from
 
@@ -290,3 +294,126 @@ def _world(tiles: np.ndarray, mechanics: Mechanics, layout: Layout | None = None
         atlas=np.zeros((TILE_CLASSES, TILE, TILE, 4), np.uint8),
         sprites=np.zeros((4, TILE, TILE, 4), np.uint8),
     )
+
+
+def count(layout: Layout, tile: Tile) -> int:
+    return int((layout.tiles == tile).sum())
+
+
+def test_twenty_seeds_give_twenty_maps():
+    for mechanics in ("normal", "top"):
+        maps = {generate(Plan(MECHANICS[mechanics], water=0.3), seed).tiles.tobytes() for seed in range(20)}
+        assert len(maps) == 20
+
+
+def height_range(layout: Layout) -> float:
+    ground = layout.tiles[1:] == Tile.SOLID
+    standing = (layout.tiles[:-1] != Tile.SOLID) & ground
+    rows = np.nonzero(standing)[0]
+    return float(np.percentile(rows, 95) - np.percentile(rows, 5))
+
+
+def open_share(layout: Layout) -> float:
+    """Share of solid tiles among those beside which one can be."""
+    free = layout.tiles != Tile.SOLID
+    near = np.zeros_like(free)
+    for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+        near |= np.roll(free, (dy, dx), (0, 1))
+    return float(free.sum() / (free | near).sum())
+
+
+def walk(layout: Layout, mechanics: str) -> int:
+    return int(steps_from(all_open(layout), MECHANICS[mechanics], start(layout)).max())
+
+
+def narrow_places(layout: Layout) -> int:
+    """Columns in which a wall hangs down to just above the ground while both sides are high and open."""
+    free = layout.tiles != Tile.SOLID
+    high = free.sum(0)
+    return int(((high[1:-1] <= high[:-2] - 2) & (high[1:-1] <= high[2:] - 2)).sum())
+
+
+@pytest.mark.parametrize(
+    ("mechanics", "wish", "measure"),
+    [
+        ("normal", "verticality", height_range),
+        ("normal", "rooms", narrow_places),
+        ("normal", "density", lambda layout: -open_share(layout)),
+        ("top", "density", lambda layout: -open_share(layout)),
+        ("top", "rooms", lambda layout: -open_share(layout)),
+        ("top", "branches", lambda layout: float((layout.tiles != Tile.SOLID).sum())),
+        ("normal", "water", lambda layout: count(layout, Tile.WATER)),
+        ("top", "water", lambda layout: count(layout, Tile.WATER)),
+        ("normal", "ice", lambda layout: count(layout, Tile.ICE)),
+        ("normal", "platforms", lambda layout: int((layout.mover_kinds == Mover.PLATFORM).sum())),
+        ("normal", "branches", lambda layout: count(layout, Tile.COIN)),
+    ],
+)
+def test_more_of_a_wish_is_more_of_it_in_the_map(mechanics, wish, measure):
+    none, normal, much = (
+        np.mean([measure(generate(Plan(MECHANICS[mechanics], **{wish: amount}), seed)) for seed in range(12)])
+        for amount in (0.0, 0.5, 1.0)
+    )
+    assert none <= normal <= much
+    assert none < much
+
+
+@pytest.mark.parametrize("size", [0.7, 1.3])
+def test_the_walk_is_as_long_as_wished(size):
+    normal = np.mean([walk(generate(Plan(MECHANICS["normal"], size=1.0), s), "normal") for s in range(6)])
+    wished = np.mean([walk(generate(Plan(MECHANICS["normal"], size=size), s), "normal") for s in range(6)])
+    assert (wished > normal) == (size > 1)
+
+
+@pytest.mark.parametrize("mechanics", ["normal", "top", "moon"])
+@pytest.mark.parametrize("secrets", [0, 2])
+def test_secrets_are_there_and_can_be_reached(mechanics, secrets):
+    layout = generate(Plan(MECHANICS[mechanics], secrets=secrets), 3)
+    boxes = [placed.box for placed in layout.placed if placed.kind == "secret"]
+    assert len(boxes) == secrets
+    steps = steps_from(layout.tiles, MECHANICS[mechanics], start(layout))
+    for x0, y0, x1, y1 in boxes:
+        assert count_in(layout, (x0, y0, x1, y1), Tile.COIN) >= 3
+        assert (steps[y0:y1, x0:x1] >= 0).any()
+
+
+def count_in(layout: Layout, box: tuple[int, int, int, int], tile: Tile) -> int:
+    x0, y0, x1, y1 = box
+    return int((layout.tiles[y0:y1, x0:x1] == tile).sum())
+
+
+def test_movers_keep_to_their_slots_and_ways():
+    enemies = (Mover.FLYER, Mover.SPIDER, Mover.WALKER) * 4
+    layout = generate(Plan(MECHANICS["normal"], enemies=enemies, platforms=1.0), 5)
+    kinds = layout.mover_kinds.tolist()
+    assert sum(k not in (Mover.NONE, Mover.PLATFORM) for k in kinds) == MAX_ENEMIES
+    assert 1 <= kinds.count(Mover.PLATFORM) <= MAX_PLATFORMS
+    for kind, (x, y), heading in zip(kinds, layout.mover_spawns.tolist(), layout.mover_headings, strict=True):
+        if kind != Mover.NONE:
+            assert layout.tiles[y, x] not in (Tile.SOLID, Tile.DOOR)
+        if kind == Mover.SPIDER:
+            assert heading == 3
+        if kind == Mover.WALKER:
+            assert layout.tiles[y + 1, x] in (Tile.SOLID, Tile.ICE)
+
+
+PLANS = (
+    Plan(Mechanics(jump=17, wind=2), water=0.8, platforms=0.8, ice=0.4, secrets=2),
+    Plan(Mechanics(jump=17, wind=-2, speed=4), MIXED, water=0.4, rooms=1.0),
+    Plan(Mechanics(gravity=1, jump=13), water=1.0, verticality=1.0, branches=1.0),
+    Plan(Mechanics(gravity=3, jump=18, accel=1), ice=1.0, platforms=0.5),
+    Plan(Mechanics(top_view=True, wind=2), MIXED, water=1.0, rooms=0.0, branches=1.0, secrets=3),
+)
+
+
+@pytest.mark.parametrize("number", range(len(PLANS)))
+def test_the_simulator_gets_everywhere_the_layout_promises(number):
+    """By the real rules, enemies left out: the goal, every object, every secret, and as many coins."""
+    plan = PLANS[number]
+    layout = generate(plan, 11)
+    reach = reachability(_world(layout.tiles, plan.mechanics, layout))
+    assert reach.goal
+    for placed in layout.placed:
+        assert reach.steps_to(placed.box) is not None, placed
+    coins = (layout.tiles == Tile.COIN) & (reach.steps >= 0)
+    assert coins.sum() >= layout.reachable_coins

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worldmodel.compiled import Clip, CompiledWorld, Placed
+from worldmodel.board import Place, Plan, Wanted
+from worldmodel.compiled import Clip, CompiledWorld, Mechanics, Placed
 from worldmodel.constants import Event, LeverEffect
-from worldmodel.layout import Place, Plan, Wanted, generate
+from worldmodel.layout import Layout, generate
 from worldmodel.pace import apply_pace, pace_of
 from worldmodel.package import WorldPackage
 from worldmodel.painter import Look, paint
@@ -41,9 +43,9 @@ def compile_world(package: WorldPackage) -> CompiledWorld:
     look = _look(package, meaning, palette)
     boards = [_board(package, placed) for placed in layout.placed if placed.kind == "sign"]
     return CompiledWorld(
-        key=hashlib.sha256(f"{package.sha256}:{COMPILER_VERSION}".encode()).hexdigest(),
+        key=hashlib.sha256(f"{package.sha256}:{COMPILER_VERSION}:{meaning.digest}".encode()).hexdigest(),
         title=spec.title,
-        mechanics=meaning.mechanics,
+        mechanics=_attainable(meaning.mechanics, layout),
         tiles=layout.tiles,
         links=layout.links,
         effects=layout.effects,
@@ -80,9 +82,20 @@ def _clips(package: WorldPackage) -> tuple[tuple[Clip, ...], dict[str, int]]:
 def _meaning(package: WorldPackage) -> Understanding:
     """What the spec says, and where it says nothing what its video shows."""
     spec, meaning = package.spec, understand(package.spec)
-    if spec.style.video is None:
-        return meaning
-    return apply_pace(meaning, spec, pace_of(package.videos[spec.style.video]))
+    if spec.style.video is not None:
+        meaning = apply_pace(meaning, spec, pace_of(package.videos[spec.style.video]))
+    return replace(meaning, mechanics=_walkable(meaning.mechanics))
+
+
+def _walkable(mechanics: Mechanics) -> Mechanics:
+    """A wind against which one gets on: at most half as fast as the player."""
+    most = mechanics.speed // 2
+    return replace(mechanics, wind=max(-most, min(most, mechanics.wind)))
+
+
+def _attainable(mechanics: Mechanics, layout: Layout) -> Mechanics:
+    """A goal that asks for no more coins than there are."""
+    return replace(mechanics, coins_needed=min(mechanics.coins_needed, layout.reachable_coins))
 
 
 def _effect_clips(package: WorldPackage) -> dict[int, Clip]:

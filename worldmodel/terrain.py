@@ -35,6 +35,8 @@ class Run:
     """Tiles walked from the start to the end where the player enters it."""
     step: int = 1
     """Direction of travel: 1 right, -1 left, 0 where order and distance are the same all along."""
+    on_way: bool = True
+    """Whether the way to the goal leads over it."""
 
     def along(self, x: int) -> float:
         """Tiles from where the player enters this run to column ``x``."""
@@ -74,13 +76,27 @@ class Terrain:
     """(MAP_HEIGHT, MAP_WIDTH): cells that must not be filled any more."""
 
 
-def _bands(storeys: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+@dataclass(frozen=True)
+class Storeys:
+    """What a side view's terrain is like."""
+
+    reach: int
+    """Rows of the highest step."""
+    cave: bool
+    """Ceilings follow the ground."""
+    verticality: float = 0.5
+    """0 flat .. 1 as much up and down as fits."""
+    deep: bool = False
+    """Ground is left under the runs, to dig in."""
+
+
+def _bands(storeys: int, rng: np.random.Generator, *, deep: bool) -> list[tuple[int, int]]:
     """Highest and lowest free row of each storey, topmost first."""
     if storeys == 1:
-        top = int(rng.integers(5, 10))
-        return [(top, MAP_HEIGHT - 3)]
+        top = int(rng.integers(3, 8)) if deep else int(rng.integers(5, 10))
+        return [(top, MAP_HEIGHT - (6 if deep else 3))]
     if storeys == 2:
-        return [(1, 9), (12, MAP_HEIGHT - 2)]
+        return [(1, 8), (12, MAP_HEIGHT - 4)] if deep else [(1, 9), (12, MAP_HEIGHT - 2)]
     return [(1, 6), (9, 14), (17, MAP_HEIGHT - 2)]
 
 
@@ -108,8 +124,8 @@ class _Storey:
     step: int
 
 
-def _storeys(width: int, count: int, upwards: bool, rng: np.random.Generator) -> list[_Storey]:
-    bands = _bands(count, rng)
+def _storeys(width: int, count: int, upwards: bool, rng: np.random.Generator, *, deep: bool) -> list[_Storey]:
+    bands = _bands(count, rng, deep=deep)
     left, right = (1 + SHAFT if count > 2 else 1), (1 + width - SHAFT if count > 1 else 1 + width)
     storeys = []
     for i, (top, bottom) in enumerate(reversed(bands) if upwards else bands):
@@ -117,31 +133,40 @@ def _storeys(width: int, count: int, upwards: bool, rng: np.random.Generator) ->
     return storeys
 
 
-def _rows(storey: _Storey, count: int, reach: int, rng: np.random.Generator) -> list[int]:
-    """Standing row of each of ``count`` runs: a walk with steps that can be jumped."""
+def _rows(storey: _Storey, count: int, shape: Storeys, rng: np.random.Generator) -> list[int]:
+    """Standing row of each of ``count`` runs: a walk with steps that can be jumped.
+
+    The more vertical, the higher the steps, and the longer they go on in one direction.
+    """
     highest = max(storey.top + 4, storey.bottom - 9)
     row = int(rng.integers(max(highest, storey.bottom - 2), storey.bottom + 1))
-    rows = []
+    step, keeps = min(shape.reach, round(2 * shape.reach * shape.verticality)), 2 * shape.verticality - 1
+    way, rows = -1, []
     for _ in range(count):
-        row = int(np.clip(row + rng.integers(-reach, reach + 1), highest, storey.bottom))
+        size = int(rng.integers(-step, step + 1))
+        if rng.random() < keeps:
+            size = way * step
+        row = int(np.clip(row + size, highest, storey.bottom))
+        if row in (highest, storey.bottom):
+            way = 1 if row == highest else -1
         rows.append(row)
     return rows
 
 
 def _lay(
-    tiles: NDArray[np.uint8], storey: _Storey, walked: float, reach: int, rng: np.random.Generator, cave: bool
+    tiles: NDArray[np.uint8], storey: _Storey, walked: float, shape: Storeys, rng: np.random.Generator
 ) -> list[Run]:
     """Carve a storey and return its runs in the order of travel."""
     lengths = _cut(storey.x1 - storey.x0, rng)
     runs = []
     x = storey.x0 if storey.step > 0 else storey.x1
-    for length, row in zip(lengths, _rows(storey, len(lengths), reach, rng), strict=True):
+    for length, row in zip(lengths, _rows(storey, len(lengths), shape, rng), strict=True):
         x0, x1 = (x, x + length) if storey.step > 0 else (x - length, x)
         # Steps up need room over both runs, so ceilings stay well above the highest row near them.
-        lowest_ceiling = max(storey.top, row - 4 - reach)
-        top = int(rng.integers(storey.top, lowest_ceiling + 1)) if cave else storey.top
+        lowest_ceiling = max(storey.top, row - 4 - shape.reach)
+        top = int(rng.integers(storey.top, lowest_ceiling + 1)) if shape.cave else storey.top
         tiles[top : row + 1, x0:x1] = Tile.EMPTY
-        if cave and row - top >= 6:
+        if shape.cave and row - top >= 6:
             _roughen(tiles, rng, x0, x1, top)
         runs.append(Run(x0, x1, row, top, walked, walked, storey.step))
         walked += length
@@ -180,20 +205,30 @@ def _gates(run: Run) -> list[Gate]:
     return gates
 
 
-def side_terrain(rng: np.random.Generator, tiles_long: float, reach: int, *, cave: bool) -> Terrain:
-    """Storeys for a walk of about ``tiles_long`` tiles whose steps are at most ``reach`` rows high."""
-    possible = [n for n in (1, 2, 3) if tiles_long / n >= 41 and (n == 1 or reach >= 2)]
-    count = (
-        max(possible) if tiles_long > 86 and possible else 1 if tiles_long < 80 else int(rng.choice(possible))
-    )
+def _count(rng: np.random.Generator, tiles_long: float, shape: Storeys) -> int:
+    """Storeys: as many as a long walk needs, else more of them the more vertical the map shall be."""
+    most = 2 if shape.deep else 3
+    shortest = 30 if shape.verticality > 0.7 else 41
+    possible = [
+        n for n in (1, 2, 3) if n <= most and tiles_long / n >= shortest and (n == 1 or shape.reach >= 2)
+    ]
+    possible = possible or [1]
+    if tiles_long > 86 or shape.verticality > 0.7:
+        return max(possible)
+    return 1 if tiles_long < 80 or shape.verticality < 0.3 else int(rng.choice(possible))
+
+
+def side_terrain(rng: np.random.Generator, tiles_long: float, shape: Storeys) -> Terrain:
+    """Storeys for a walk of about ``tiles_long`` tiles whose steps can be jumped."""
+    count = _count(rng, tiles_long, shape)
     width = int(np.clip(round(tiles_long / count), 30, MAP_WIDTH - 2))
     upwards = bool(rng.random() < 0.5)
     terrain = Terrain(
         np.full((MAP_HEIGHT, MAP_WIDTH), Tile.SOLID, dtype=np.uint8), [], [], (0, 0), (0, 0), 0.0
     )
     walked = 0.0
-    for storey in _storeys(width, count, upwards, rng):
-        runs = _lay(terrain.tiles, storey, walked, reach, rng, cave)
+    for storey in _storeys(width, count, upwards, rng, deep=shape.deep):
+        runs = _lay(terrain.tiles, storey, walked, shape, rng)
         if terrain.runs:
             climb = abs(terrain.runs[-1].y - runs[0].y) + SHAFT
             runs = [replace(run, order=run.order + climb, distance=run.distance + climb) for run in runs]
@@ -212,6 +247,18 @@ ROOM = 8
 """Pitch of the rooms in top view: seven free cells and a wall."""
 _ROWS, _COLUMNS = 3, MAP_WIDTH // ROOM
 Room = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """What a top view's terrain is like; 0..1 each, 0.5 normal."""
+
+    density: float = 0.5
+    """Share of pillars."""
+    walls: float = 0.5
+    """0 hardly any walls between rooms, 1 narrow openings."""
+    branches: float = 0.5
+    """Share of the rooms aside from the way to the goal that are there."""
 
 
 def _room_box(room: Room) -> tuple[int, int, int, int]:
@@ -247,13 +294,27 @@ def _way(parents: dict[Room, Room], room: Room) -> list[Room]:
     return way[::-1]
 
 
-def _opening(rng: np.random.Generator, a: Room, b: Room) -> list[tuple[int, int]]:
-    """Two or three cells of the wall between neighbouring rooms."""
+def _pruned(
+    rng: np.random.Generator, parents: dict[Room, Room], way: list[Room], share: float
+) -> dict[Room, Room]:
+    """The tree without some of the branches that lead aside; a room goes with all rooms behind it."""
+    kept: dict[Room, Room] = {}
+    for room, parent in parents.items():  # parents come before their children
+        stays = room in way or ((parent in kept or parent == way[0]) and rng.random() < 0.4 + 1.2 * share)
+        if stays:
+            kept[room] = parent
+    return kept
+
+
+def _opening(rng: np.random.Generator, a: Room, b: Room, walls: float) -> list[tuple[int, int]]:
+    """Cells of the wall between neighbouring rooms: two or three, or more where few walls are wanted."""
     ax0, ay0, ax1, ay1 = _room_box(min(a, b))
-    size = int(rng.integers(2, 4))
+    size = 2 if rng.random() < walls else 3 + round((0.5 - min(walls, 0.5)) * 4)
     if a[1] == b[1]:
+        size = min(size, ay1 - ay0 - 2)
         y = int(rng.integers(ay0 + 1, ay1 - size))
         return [(ax1, y + i) for i in range(size)]
+    size = min(size, ax1 - ax0 - 2)
     x = int(rng.integers(ax0 + 1, ax1 - size))
     return [(x + i, ay1) for i in range(size)]
 
@@ -264,10 +325,12 @@ def _top_gate(order: float, cells: list[tuple[int, int]], *, beside: bool) -> Ga
     return Gate(order, order * ROOM, (), tuple(cells), keep)
 
 
-def _pillars(terrain: Terrain, rng: np.random.Generator, room: Room) -> None:
+def _pillars(terrain: Terrain, rng: np.random.Generator, room: Room, density: float) -> None:
     """Single blocks inside a room, never two side by side, so that nothing is cut off."""
     x0, y0, x1, y1 = _room_box(room)
-    pattern = int(rng.integers(5))
+    pattern = int(rng.integers(1, 5)) if rng.random() < 1.6 * density else 0
+    if density > 0.75 and pattern in (2, 3):
+        pattern = 1
     cells = {
         0: [],
         1: [(x0 + 1, y0 + 1), (x1 - 2, y0 + 1), (x0 + 1, y1 - 2), (x1 - 2, y1 - 2)],
@@ -279,7 +342,7 @@ def _pillars(terrain: Terrain, rng: np.random.Generator, room: Room) -> None:
         terrain.tiles[y, x] = Tile.SOLID
 
 
-def top_terrain(rng: np.random.Generator, tiles_long: float) -> Terrain:
+def top_terrain(rng: np.random.Generator, tiles_long: float, shape: Rooms) -> Terrain:
     """A tree of rooms, whose farthest room is about ``tiles_long`` tiles away from the start."""
     terrain = Terrain(
         np.full((MAP_HEIGHT, MAP_WIDTH), Tile.SOLID, dtype=np.uint8),
@@ -296,18 +359,19 @@ def top_terrain(rng: np.random.Generator, tiles_long: float) -> Terrain:
     trees = [_tree(rng, start, columns) for _ in range(8)]
     deepest = [max((_way(tree, room) for tree in [tree] for room in tree), key=len) for tree in trees]
     best = min(range(len(trees)), key=lambda i: abs(len(deepest[i]) - wanted))
-    parents, way = trees[best], deepest[best]
+    way = deepest[best]
+    parents = _pruned(rng, trees[best], way, shape.branches)
     for room in (start, *parents):
         x0, y0, x1, y1 = _room_box(room)
         terrain.tiles[y0:y1, x0:x1] = Tile.EMPTY
-        _pillars(terrain, rng, room)
+        _pillars(terrain, rng, room, shape.density)
         path = _way(parents, room)
         order = float(len([r for r in path if r in way]) - 1)
         distance = (len(path) - 1.0) * ROOM
         for y in range(y0, y1):
-            terrain.runs.append(Run(x0, x1, y, y0, order, distance, 0))
+            terrain.runs.append(Run(x0, x1, y, y0, order, distance, 0, room in way))
     for room, parent in parents.items():
-        cells = _opening(rng, parent, room)
+        cells = _opening(rng, parent, room, shape.walls)
         gate = _top_gate(way.index(room) - 0.5 if room in way else 0.0, cells, beside=room[1] == parent[1])
         for x, y in (*cells, *gate.keep):
             terrain.tiles[y, x] = Tile.EMPTY

@@ -96,19 +96,23 @@ def _edges(
     clear = ~_any(solid, arcs.x - PLAYER_HALF[0], arcs.x + PLAYER_HALF[0] - 1, arcs.y, arcs.y)
     sources, targets, costs = [], [], []
     limits = (mechanics.speed, mechanics.accel, mechanics.gravity)
-    state = np.stack([arcs.x, arcs.y, still, still, way, jumps, begin, end, source, offset])[:, clear]
+    state = np.stack([arcs.x, arcs.y, still, still, way, jumps, begin, end, source, offset, still + 1])[
+        :, clear
+    ]
     for step in range(_HORIZON):
         if not state.shape[1]:
             break
         arcs = _Arcs(state[0], state[1], state[2], state[3])
         held = np.where((step >= state[6]) & (step < state[7]), state[4], 0)
+        drift = np.where(state[10] > 0, 0, mechanics.wind)
         under = (arcs.y + PLAYER_HALF[1]) // UNITS
         grip = np.where(ice[under, arcs.x // UNITS], 1, limits[1])
-        arcs.vx = arcs.vx + np.clip(held * limits[0] - arcs.vx, -grip, grip)
+        arcs.vx = arcs.vx + np.clip(held * limits[0] + drift - arcs.vx, -grip, grip)
         fallen = np.minimum(arcs.vy + limits[2], TERMINAL_SPEED)
         arcs.vy = np.where(state[5] > 0, -mechanics.jump, fallen) if step == 0 else fallen
         grounded = _move(arcs, solid)
         state[:4] = arcs.x, arcs.y, arcs.vx, arcs.vy
+        state[10] = grounded
         hurt = _any(
             danger,
             arcs.x - PLAYER_HALF[0],
@@ -146,7 +150,9 @@ def _top(tiles: NDArray[np.uint8], mechanics: Mechanics, start: tuple[int, int],
     across, down = free[:, :-1] & free[:, 1:], free[:-1] & free[1:]
     source = np.concatenate([index[:, :-1][across], index[:-1][down]])
     target = np.concatenate([index[:, 1:][across], index[1:][down]])
-    cost = np.full(len(source), UNITS / mechanics.speed)
+    wet = (tiles == Tile.WATER).flatten()
+    swim = max(2, mechanics.speed // 2 + 1)
+    cost = np.where(wet[source] | wet[target], UNITS / swim, UNITS / mechanics.speed)
     graph = csr_matrix((cost, (source, target)), shape=(index.size, index.size))
     return _grid(dijkstra(graph, directed=False, indices=index[start[1], start[0]]))
 
@@ -159,9 +165,12 @@ def _grid(found: NDArray[np.float64]) -> Ints:
 def steps_from(tiles: NDArray[np.uint8], mechanics: Mechanics, start: tuple[int, int]) -> Ints:
     """(MAP_HEIGHT, MAP_WIDTH) int32 steps to stand on each tile without being hurt, -1 where there is no way.
 
-    Closed doors block and portals are walked past. Whole numbers of a near-fastest player's steps.
+    Closed doors block and portals are walked past. In side view water is crossed at its surface, as if it
+    were ground: who swims up jumps out. Whole numbers of a near-fastest player's steps.
     """
     solid = np.isin(tiles, (*WALLS, Tile.DOOR))
+    if not mechanics.top_view:
+        solid |= tiles == Tile.WATER
     solid[[0, -1]] = True
     solid[:, [0, -1]] = True
     return (_top if mechanics.top_view else _side)(tiles, mechanics, start, solid)
