@@ -180,6 +180,103 @@ def flower() -> Image.Image:
     return picture
 
 
+def temple() -> Image.Image:
+    """Carved blocks in green light, with weed hanging over them."""
+    picture = canvas((70, 84, 80), (44, 62, 66))
+    draw = ImageDraw.Draw(picture)
+    for row in range(8):
+        for column in range(-1, 5):
+            x, y = column * 64 + (row % 2) * 32, row * 32
+            shade = 0.78 + 0.06 * ((row * 7 + column * 5) % 6)
+            fill = tuple(int(c * shade) for c in (158, 146, 112))
+            draw.rounded_rectangle((x + 1, y + 1, x + 61, y + 29), 4, fill=fill, outline=(52, 66, 62))
+            draw.line((x + 5, y + 3, x + 57, y + 3), fill=tuple(min(255, c + 34) for c in fill), width=2)
+            if (row * 3 + column) % 5 == 0:
+                draw.arc((x + 20, y + 6, x + 42, y + 26), 0, 300, fill=(112, 92, 60), width=3)
+    for x, y, r in scatter(8, 22, 0, 0.8):
+        for leaf in range(4):
+            sway = int(5 * np.sin(leaf + 6 * r))
+            box = (x + sway - 4, y + leaf * 9, x + sway + 4, y + leaf * 9 + 11)
+            draw.ellipse(box, fill=(38, int(120 + 60 * r), 84))
+    return grain(picture, 5, 8)
+
+
+def peaks() -> Image.Image:
+    """A wide evening over three ranges of mountains and a sea of clouds, for the background."""
+    size = (960, 320)
+    picture = canvas((64, 128, 222), (255, 222, 170), size)
+    glow(picture, 690, 120, 60, (255, 246, 206))
+    draw = ImageDraw.Draw(picture)
+    ranges = ((190, 150, (148, 158, 214)), (225, 90, (104, 124, 190)), (270, 70, (70, 98, 158)))
+    for index, (level, height, colour) in enumerate(ranges):
+        ridge = level - height * ridges(size[0], seed=9 + index)
+        draw.polygon([(0, 320), *enumerate(ridge.tolist()), (size[0], 320)], fill=colour)
+        if index == 0:  # snow on the highest, deeper where they are higher
+            for x in range(0, size[0], 2):
+                depth = 0.7 * (level - 0.55 * height - ridge[x]) + 4 * np.sin(0.14 * x) + 3 * np.sin(0.43 * x)
+                if depth > 1:
+                    draw.line((x, ridge[x], x, ridge[x] + depth), fill=(246, 248, 255), width=2)
+    for layer, shade in enumerate(((236, 226, 236), (255, 242, 230), (255, 252, 246))):
+        for x, y, r in scatter(12 + layer, 70):
+            across, top, wide = x * size[0] // SIDE, 240 + 26 * layer + y * 24 // SIDE, 18 + int(34 * r)
+            draw.ellipse((across - wide, top - wide // 2, across + wide, top + wide // 2), fill=shade)
+        draw.rectangle((0, 262 + 26 * layer, size[0], size[1]), fill=shade)
+    return grain(picture, 2, 9)
+
+
+def ridges(count: int, seed: int) -> NDArray[np.float64]:
+    """(count,) heights 0..1 of a mountain range: octaves of straight slopes between random heights."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros(count)
+    for octave in range(6):
+        corners = 9 * 2**octave
+        total += (
+            np.interp(np.arange(count), np.linspace(0, count, corners), rng.random(corners)) / 2.2**octave
+        )
+    return np.asarray((total - total.min()) / np.ptp(total))
+
+
+def climber() -> Image.Image:
+    """A figure with a red scarf that flies behind it, 16 x 16 dots drawn large on a see-through ground."""
+    colours = {
+        "h": (70, 46, 38),
+        "f": (246, 206, 170),
+        "e": (34, 30, 44),
+        "r": (226, 54, 62),
+        "d": (170, 30, 48),
+        "c": (250, 196, 62),
+        "s": (214, 150, 40),
+        "t": (62, 74, 128),
+        "b": (58, 40, 34),
+    }
+    dots = Image.new("RGBA", (16, 16))
+    for y, row in enumerate(CLIMBER):
+        for x, dot in enumerate(row):
+            if dot in colours:
+                dots.putpixel((x, y), (*colours[dot], 255))
+    return dots.resize((128, 128), Image.Resampling.NEAREST)
+
+
+CLIMBER = (
+    ".....hhhhhh.....",
+    "....hhhhhhhh....",
+    "....hhhhhhhh....",
+    "....hhffffff....",
+    "....hffefefe....",
+    "....hfffffff....",
+    ".....ffffff.....",
+    "rr.rrrrrrrr.....",
+    ".rrrdrrrrrr.....",
+    "..r..cccccc.....",
+    "....scccccccf...",
+    "....sccccccc....",
+    "....fcccccc.....",
+    ".....tttttt.....",
+    ".....tt..tt.....",
+    ".....bbb.bbb....",
+)
+
+
 def notice() -> Image.Image:
     """Two lines, black on cream, capitals 34 pixels high: 17 at the size that play shows."""
     picture = Image.new("RGB", SIGN, (244, 236, 208))
@@ -282,6 +379,57 @@ def pluck(frequency: float) -> NDArray[np.float64]:
     return sound * np.exp(-5 * time) * np.minimum(1, time / 0.005)
 
 
+def rain() -> NDArray[np.float64]:
+    """Twelve seconds of drops that ring over two deep notes; the end joins the beginning."""
+    seconds = 12.0
+    total = 0.5 * (tone(73.5, seconds, (1, 0.3)) + tone(110.25, seconds, (1, 0.3)))
+    rng = np.random.default_rng(10)
+    for note in rng.choice((62, 65, 67, 69, 72, 74, 77), 30):
+        drop = 0.8 * pluck(440 * 2 ** ((note + 5) / 12 - 69 / 12))
+        places = (int(rng.random() * len(total)) + np.arange(len(drop))) % len(total)
+        total[places] += drop
+    return 0.12 * total
+
+
+def bubble() -> NDArray[np.float64]:
+    """Three drops, each a short note that rises."""
+    return np.concatenate([glide(start, 2.4 * start, 0.09) for start in (300, 420, 560)])
+
+
+def gong() -> NDArray[np.float64]:
+    """A struck bronze: partials that are no harmonics, the high ones gone first."""
+    time = np.arange(int(2.4 * MUSIC_RATE)) / MUSIC_RATE
+    partials = ((1, 1.0), (1.48, 0.6), (2.09, 0.5), (2.56, 0.35), (3.9, 0.25))
+    struck = sum(a * np.sin(2 * np.pi * 130 * f * time) * np.exp(-1.5 * f * time) for f, a in partials)
+    return np.asarray(0.3 * struck * np.minimum(1, time / 0.004))
+
+
+def grinding() -> NDArray[np.float64]:
+    """Stone on stone: low noise that comes in jerks."""
+    count = int(0.9 * MUSIC_RATE)
+    hertz = np.fft.rfftfreq(count, 1 / MUSIC_RATE)
+    noise = np.random.default_rng(11).standard_normal(count)
+    low = np.fft.irfft(np.fft.rfft(noise) / (1 + (hertz / 220) ** 2), count)
+    time = np.arange(count) / MUSIC_RATE
+    jerks = 0.4 + 0.6 * np.abs(np.sin(2 * np.pi * 5 * time))
+    return np.asarray(0.5 * low / np.abs(low).max() * jerks * np.sin(np.pi * time / time[-1]))
+
+
+def splash() -> NDArray[np.float64]:
+    """Noise that dies away over a note that falls."""
+    fall = glide(500, 120, 0.4)
+    time = np.arange(len(fall)) / MUSIC_RATE
+    spray = np.random.default_rng(12).normal(0, 0.25, len(fall)) * np.exp(-11 * time)
+    return np.asarray(0.6 * fall + spray)
+
+
+def glide(start: float, end: float, seconds: float) -> NDArray[np.float64]:
+    """A soft note from one pitch to another."""
+    pitch = np.geomspace(start, end, int(seconds * MUSIC_RATE))
+    phase = 2 * np.pi * np.cumsum(pitch) / MUSIC_RATE
+    return np.asarray(0.5 * np.sin(phase) * np.sin(np.linspace(0, np.pi, len(pitch))))
+
+
 def ogg_file(samples: NDArray[np.float64]) -> bytes:
     """Opus at 48 kbit/s."""
     file = BytesIO()
@@ -334,6 +482,12 @@ def media() -> Iterator[tuple[str, bytes]]:
     yield "moon-market/market.png", picture_file(market, "PNG")
     yield "moon-market/waltz.ogg", ogg_file(waltz())
     yield "moon-market/welcome.flac", flac_file(speech(WELCOME, "en-us+f3", 55))
+    yield "drowned-temple/temple.png", picture_file(temple, "PNG")
+    yield "drowned-temple/rain.ogg", ogg_file(rain())
+    for effect in (bubble, gong, grinding, splash):
+        yield f"drowned-temple/{effect.__name__}.ogg", ogg_file(effect())
+    yield "windy-heights/peaks.jpg", picture_file(peaks, "JPEG")
+    yield "windy-heights/climber.png", picture_file(climber, "PNG")
     yield "back-room/brick.png", picture_file(brick, "PNG")
     yield "back-room/notice.png", picture_file(notice, "PNG")
     yield "far-voice/coast.png", picture_file(coast, "PNG")

@@ -38,17 +38,32 @@ APP = typer.Typer()
 register_world(APP)
 EXAMPLES = sorted(path.parent for path in Path(__file__).parent.parent.glob("examples/*/world.yaml"))
 NAMES = [path.name for path in EXAMPLES]
+
+
+def effect(event: str, medium: str) -> bytes:
+    return YAML + f"effects: {{{event}: {medium}}}\n".encode()
+
+
+def style(fields: str) -> bytes:
+    return YAML + f"style: {{{fields}}}\n".encode()
+
+
 FULL = {
     "world.yaml": YAML
-    + b"style: {reference: art/look.jpg, video: clip.mp4}\n"
+    + b"style: {reference: art/look.jpg, video: clip.mp4, backdrop: hills.jpg,\n"
+    + b"  sprites: {enemy: beetle.webp}}\n"
     + b"objects:\n- {kind: sign, image: poster.webp, where: {behind: door}}\n"
     + b"- {kind: character, says: hi.ogg}\n"
-    + b"music: tune.wav\n",
+    + b"music: tune.wav\n"
+    + b"effects: {collect: ping.flac, died: hi.ogg}\n",
     "art/look.jpg": picture("JPEG"),
     "poster.webp": picture("WEBP"),
     "clip.mp4": video("mp4"),
     "hi.ogg": sound("ogg"),
     "tune.wav": sound("wav"),
+    "hills.jpg": picture("JPEG", 40),
+    "beetle.webp": picture("WEBP", 12),
+    "ping.flac": sound("flac", 0.2),
 }
 
 
@@ -57,10 +72,10 @@ def full() -> WorldPackage:
     return make_package(FULL)
 
 
-def test_there_are_eight_examples_and_two_remixes_or_more() -> None:
+def test_there_are_ten_examples_and_two_remixes_or_more() -> None:
     parents = [read_spec((path / "world.yaml").read_bytes())[0].remix_of for path in EXAMPLES]
 
-    assert len(EXAMPLES) >= 8
+    assert len(EXAMPLES) >= 10
     assert len([parent for parent in parents if parent]) >= 2
     assert {parent for parent in parents if parent} <= set(NAMES)
 
@@ -89,25 +104,33 @@ def test_the_media_of_an_example_are_small(example: Path) -> None:
 def test_the_drawn_and_composed_media_come_from_the_script() -> None:
     script = runpy.run_path(str(EXAMPLES[0].parent / "make_media.py"))
 
-    for name in ("lantern", "moss", "garden", "market", "brick", "coast", "flower", "notice"):
+    pictures = ("lantern", "moss", "garden", "market", "brick", "coast", "flower", "notice")
+    for name in (*pictures, "temple", "peaks", "climber"):
         path = next(EXAMPLES[0].parent.glob(f"*/{name}.*"))
         form = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP"}[path.suffix]
         drawn = media.decode_picture(script["picture_file"](script[name], form))
         assert np.array_equal(drawn, media.decode_picture(path.read_bytes()))
-    waltz = media.decode_sound((EXAMPLES[0].parent / "moon-market/waltz.ogg").read_bytes())
-    played = script["waltz"]()[::2]
-    assert np.corrcoef(waltz[: len(played)], played[: len(waltz)])[0, 1] > 0.95
+    for name in ("waltz", "rain", "bubble", "gong", "grinding", "splash"):
+        path = next(EXAMPLES[0].parent.glob(f"*/{name}.ogg"))
+        heard, played = media.decode_sound(path.read_bytes()), script[name]()[::2]
+        assert np.corrcoef(heard[: len(played)], played[: len(heard)])[0, 1] > 0.9, name
 
 
 def test_the_json_schema_refuses_what_the_spec_refuses() -> None:
     validator = jsonschema.Draft202012Validator(json_schema())
     good = {"title": "T", "prompt": "p"}
 
+    media = {"backdrop": "a.png", "sprites": {"player": "a.png"}}
     assert validator.is_valid(good)
+    assert validator.is_valid({**good, "effects": {"key": "a.ogg"}, "style": media})
     for bad in (
         {**good, "mechanics": {"gravity": 5}},
         {**good, "extra": 1},
         {**good, "objects": [{"kind": "tree"}]},
+        {**good, "effects": {"jump": "a.ogg"}},
+        {**good, "effects": {"key": 1}},
+        {**good, "style": {"sprites": {"boss": "a.png"}}},
+        {**good, "style": {"backdrop": ["a.png"]}},
         {**good, "objects": [{"kind": "door", "where": {"depth": "deep"}}]},
         {"prompt": "p"},
     ):
@@ -120,6 +143,44 @@ def test_the_schema_command_prints_the_schema() -> None:
     assert json.loads(result.stdout) == json_schema()
 
 
+def told(tmp_path: Path, files: dict[str, bytes]) -> str:
+    result = CliRunner().invoke(APP, ["world", "check", str(folder(tmp_path / "pack", files))])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_check_tells_what_the_prompt_came_to(tmp_path: Path) -> None:
+    yaml = b"title: Small\nprompt: an icy cave with bats and qwertyuiop\n"
+
+    lines = told(tmp_path, {"world.yaml": yaml}).splitlines()
+
+    understood, made_up, style = (
+        next(line for line in lines if line.startswith(f"  {heading}: "))
+        for heading in ("understood", "made up", "kept as style")
+    )
+    assert "bats: flyers" in understood
+    assert "speed 1" in made_up
+    assert "qwertyuiop" in style
+
+
+def test_a_check_tells_what_each_medium_becomes(tmp_path: Path) -> None:
+    files = {
+        "world.yaml": YAML
+        + b"style: {backdrop: a.png, sprites: {player: a.png}}\nmusic: tune.wav\n"
+        + b"effects: {key: tune.wav, door: long.wav}\n"
+        + b"objects:\n- {kind: character, says: tune.wav}\n- {kind: sign, image: a.png}\n",
+        "a.png": picture("PNG"),
+        "tune.wav": sound("wav"),
+        "long.wav": sound("wav", 4.5),
+    }
+
+    lines = told(tmp_path, files).splitlines()
+
+    assert "  a.png: 24 x 16, the background, the player, 16 x 16 pixels, what objects[1] shows" in lines
+    assert "  tune.wav: 0.3 s, what objects[0] says, music in a loop, the sound of key" in lines
+    assert "  long.wav: 4.5 s, the sound of door, cut at 4 s" in lines
+
+
 def test_title_and_prompt_are_enough() -> None:
     package = make_package({"world.yaml": YAML})
 
@@ -130,6 +191,8 @@ def test_media_become_arrays_under_the_names_that_the_spec_uses(full: WorldPacka
     assert {name: image.shape for name, image in full.images.items()} == {
         "art/look.jpg": (16, 24, 4),
         "poster.webp": (16, 24, 4),
+        "hills.jpg": (16, 40, 4),
+        "beetle.webp": (16, 12, 4),
     }
     assert full.videos["clip.mp4"].shape == (8, 24, 32, 3)
     assert full.sounds["tune.wav"].shape == (round(0.3 * SAMPLE_RATE),)
@@ -147,11 +210,14 @@ def test_a_saved_package_loads_with_the_same_hash(full: WorldPackage, tmp_path: 
     again = load_package(tmp_path / name)
 
     assert again.sha256 == full.sha256
-    assert sorted(again.raw) == ["art/look.png", "clip.webm", "hi.flac", "poster.png", "tune.flac"]
+    pictures = ["art/look.png", "beetle.png", "hills.png", "poster.png"]
+    assert sorted(again.raw) == sorted([*pictures, "clip.webm", "hi.flac", "ping.flac", "tune.flac"])
     for before, after in zip(full.spec.media, again.spec.media, strict=True):
         assert after.name.endswith(CLEAN_SUFFIX[before.kind])
     assert np.array_equal(again.videos["clip.webm"], full.videos["clip.mp4"])
     assert np.array_equal(again.sounds["hi.flac"], full.sounds["hi.ogg"])
+    assert np.array_equal(again.images["beetle.png"], full.images["beetle.webp"])
+    assert (again.spec.effects.collect, again.spec.effects.died) == ("ping.flac", "hi.flac")
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=NAMES)
@@ -216,6 +282,11 @@ def test_another_pixel_sample_or_word_is_another_world() -> None:
         {"world.yaml": sign("a.png") + b"seed: 1\n", "a.png": picture("PNG")},
         {"world.yaml": speaker("a.wav"), "a.wav": sound("wav")},
         {"world.yaml": speaker("a.wav"), "a.wav": sound("wav", 0.31)},
+        *({"world.yaml": effect(event, "a.wav"), "a.wav": sound("wav")} for event in ("key", "hurt")),
+        {"world.yaml": effect("key", "a.wav"), "a.wav": sound("wav", 0.31)},
+        {"world.yaml": style("backdrop: a.png"), "a.png": picture("PNG")},
+        {"world.yaml": style("sprites: {player: a.png}"), "a.png": picture("PNG")},
+        {"world.yaml": style("sprites: {enemy: a.png}"), "a.png": picture("PNG")},
     ]
 
     assert len({make_package(files).sha256 for files in packages}) == len(packages)
@@ -230,10 +301,13 @@ def test_another_pixel_sample_or_word_is_another_world() -> None:
         (speaker("m"), sound("wav", comment=SECRET) + SECRET),
         (speaker("m"), sound("ogg", comment=SECRET) + SECRET),
         (speaker("m"), sound("flac", comment=SECRET)),
+        (effect("key", "m"), sound("ogg", comment=SECRET) + SECRET),
+        (style("backdrop: m"), telling_picture("JPEG")),
+        (style("sprites: {player: m}"), telling_picture("PNG")),
         (film("m"), video("mp4", comment=SECRET)),
         (film("m"), video("webm", comment=SECRET) + SECRET),
     ],
-    ids=["PNG", "JPEG", "WebP", "WAV", "OGG", "FLAC", "MP4", "WebM"],
+    ids=["PNG", "JPEG", "WebP", "WAV", "OGG", "FLAC", "effect", "backdrop", "sprite", "MP4", "WebM"],
 )
 def test_metadata_and_trailing_data_are_gone(yaml: bytes, data: bytes, tmp_path: Path) -> None:
     package = make_package({"world.yaml": yaml, "m": data})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import stat
 import struct
@@ -174,6 +175,13 @@ DOCUMENTS = {
     "media by absolute path": (sign("/etc/passwd"), "objects[0].image: must name a file of the package"),
     "media by address": (speaker("'http://example.org/a.wav'"), "objects[0].says: must name a file"),
     "missing picture": (sign("a.png"), "world.yaml:4: objects[0].image: a.png is not in the package"),
+    "missing effect": (YAML + b"effects: {key: a.ogg}\n", "effects.key: a.ogg is not in the package"),
+    "missing sprite": (
+        YAML + b"style: {sprites: {player: a.png}}\n",
+        "style.sprites.player: a.png is not in the package",
+    ),
+    "unknown event": (YAML + b"effects: {jump: a.ogg}\n", "effects.jump: is not a known field"),
+    "unknown figure": (YAML + b"style: {sprites: {boss: a.png}}\n", "style.sprites.boss: is not a known"),
     "missing music": (YAML + b"music: a.ogg\n", "world.yaml:3: music: a.ogg is not in the package"),
 }
 
@@ -283,6 +291,27 @@ MEDIA = {
     "video as picture": (sign("m.png"), video("mp4"), "is a video (MP4); a picture is needed here"),
     "picture as video": (film("m.mp4"), picture("JPEG"), "is a picture (JPEG); a video is needed here"),
     "sound as video": (film("m.mp4"), sound("ogg"), "is a sound (OGG); a video is needed here"),
+    "picture as effect": (
+        YAML + b"effects: {key: m.wav}\n",
+        picture(),
+        "effects.key: is a picture (PNG); a sound is needed here",
+    ),
+    "sound as backdrop": (YAML + b"style: {backdrop: m.png}\n", sound("wav"), "style.backdrop: is a sound"),
+    "animated sprite": (
+        YAML + b"style: {sprites: {player: m.png}}\n",
+        animation("PNG"),
+        "style.sprites.player: is animated",
+    ),
+    "wide backdrop": (
+        YAML + b"style: {backdrop: m.png}\n",
+        flat_picture(4097, 4),
+        "at most 4096 on a side are allowed",
+    ),
+    "long effect": (
+        YAML + b"effects: {key: m.wav}\n",
+        sound("wav", 61.0, 8000),
+        "is longer than 60 seconds (cut it)",
+    ),
     "image bomb": (sign("m.png"), png_header(60_000, 60_000, b"\0" * 9_999), "m.png: objects[0].image:"),
     "image bomb that Pillow accepts": (
         sign("m.png"),
@@ -595,6 +624,15 @@ def test_problems_are_json_for_machines(tmp_path: Path) -> None:
             "text": "world.yaml:5: seed: must be a whole number, not 'x'",
         }
     ]
+
+
+def test_a_world_whose_objects_find_no_place_is_refused_by_name(tmp_path: Path) -> None:
+    crowd = b"objects:\n" + b"- {kind: sign, text: a, where: {near: spawn}}\n" * 16
+
+    told = refusal(folder(tmp_path / "pack", {"world.yaml": YAML + crowd}))
+
+    assert "1 problem" in told
+    assert re.search(r"world\.yaml: objects\[\d+\]: .*finds no free", told)
 
 
 def test_one_wrong_package_among_right_ones_decides_the_exit_code(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -323,6 +324,28 @@ class TestMedia:
         assert ("blinks", "style.video") in found
         assert all(f.source is Source.MEDIA and f.playthrough is None for f in report.findings)
         assert all(run.ok for run in report.runs)
+
+    def test_effects_backdrops_and_sprite_pictures_are_looked_at_and_listened_to(self) -> None:
+        image = np.dstack([red(64), np.full((64, 64), 255, np.uint8)])
+        spec = WorldSpec.model_validate(
+            {
+                "title": "A quiet place",
+                "prompt": "hills",
+                "style": {"backdrop": "hills.png", "sprites": {"enemy": "beetle.png"}},
+                "effects": {"key": "ping.wav"},
+            }
+        )
+        given = package(
+            images={"hills.png": image, "beetle.png": image}, sounds={"ping.wav": np.ones(4800, np.float32)}
+        )
+
+        report = scan.scan_media(replace(given, spec=spec), detectors())
+
+        assert {f.media for f in report.findings if f.label == "threat"} == {
+            "style.backdrop",
+            "style.sprites.enemy",
+            "effects.key",
+        }
 
     def test_every_detector_leaves_a_run_even_with_nothing_to_look_at(self) -> None:
         report = scan.scan_media(package(), detectors())
