@@ -59,6 +59,8 @@ _WATER = {"swamp": "3f8a86", "lava": "3f8f9c", "cave": "2f7fb8", "city": "3a5fd0
 _BACKDROP = ("sky", "haze", "far", "near")
 _APART = 18.0
 """Least difference in lightness (CIELAB, 0..100) between the ground and a backdrop of named colours."""
+_NEAR_WHITE = 92.0
+"""CIELAB lightness above which a named colour is a white."""
 
 
 def theme_palette(theme: str) -> Palette:
@@ -140,11 +142,12 @@ def coloured(palette: Palette, colours: Mapping[str, tuple[int, int, int]]) -> P
 
 
 def _ground_of(palette: Palette, named: Colour) -> Palette:
-    lightness = float(np.clip(0.8 * _lightness(named) + 0.2 * _lightness(palette.ground), 20, 86))
+    lightness = float(np.clip(0.8 * _lightness(named) + 0.2 * _lightness(palette.ground), 20, 90))
+    inside = 0.85 if _lightness(named) > _NEAR_WHITE else 0.55  # white in shade is grey, no longer white
     return replace(
         palette,
         ground=_at_lightness(named, lightness),
-        deep=_at_lightness(named, lightness * 0.55),
+        deep=_at_lightness(named, lightness * inside),
         cap=_at_lightness(named, min(lightness + 16, 96)),
     )
 

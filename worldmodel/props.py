@@ -49,9 +49,9 @@ def decorate(
     """Small things on the ground, and lamps from ceilings, where nothing else is."""
     taken = taken_tiles(tiles, boards)
     solid = np.isin(tiles, GROUND)
-    kinds = _props(look)
+    kinds, often = _props(look), 0.6 if _asked(look) else 0.4
     for row, column in np.argwhere(surface(solid) & (tiles != Tile.ICE)):
-        if row > 0 and not taken[row - 1, column] and rng.random() < 0.4:
+        if row > 0 and not taken[row - 1, column] and rng.random() < often:
             _prop(canvas, str(rng.choice(kinds)), column * TILE, row * TILE, look.palette, rng)
     if "lanterns" in look.tags or look.theme in ("cave", "market", "warehouse"):
         _hang_lamps(canvas, solid, taken, look.palette, rng)
@@ -65,8 +65,9 @@ def scatter(
     low = [kind for kind in _props(look) if kind in ("flower", "tuft", "pebble", "mushroom", "mound")] or [
         "pebble"
     ]
+    often = 0.14 if _asked(look) else 0.09
     for row, column in np.argwhere(~taken):
-        if row > 1 and rng.random() < 0.09:
+        if row > 1 and rng.random() < often:
             _prop(canvas, str(rng.choice(low)), column * TILE, (row + 1) * TILE, look.palette, rng)
 
 
@@ -85,14 +86,20 @@ def _props(look: Look) -> list[str]:
         "swamp": ["tuft", "mushroom", "tuft", "bush"],
         "warehouse": ["crate", "crate", "pot", "pebble"],
     }[look.theme]
-    extra = {
+    # What the prompt asks for is three in four of what stands about.
+    return own + _asked(look) * 3 * (len(own) // max(1, len(_asked(look))))
+
+
+def _asked(look: Look) -> list[str]:
+    """Kinds of things that the prompt names."""
+    kinds = {
         "flowers": "flower",
         "mushrooms": "mushroom",
         "crystals": "crystal",
         "crates": "crate",
         "stalls": "pot",
     }
-    return own + [extra[tag] for tag in look.tags if tag in extra]
+    return [kinds[tag] for tag in look.tags if tag in kinds]
 
 
 def _prop(canvas: Floats, kind: str, x: int, y: int, palette: Palette, rng: np.random.Generator) -> None:
@@ -116,9 +123,9 @@ def _tuft(draw: ImageDraw.ImageDraw, palette: Palette, rng: np.random.Generator)
 
 def _flower(draw: ImageDraw.ImageDraw, palette: Palette, rng: np.random.Generator) -> None:
     for x in (4, 11):
-        top = 31 - int(rng.integers(5, 11))
+        top = 31 - int(rng.integers(6, 12))
         draw.line([(x, 31), (x, top)], as_rgb(palette.cap, 0.65))
-        draw.ellipse([x - 2, top - 2, x + 2, top + 2], as_rgb(palette.accent), as_rgb(palette.accent, 0.65))
+        draw.ellipse([x - 3, top - 3, x + 3, top + 3], as_rgb(palette.accent), as_rgb(palette.accent, 0.7))
         draw.point((x, top), (255, 246, 190))
 
 
@@ -136,10 +143,10 @@ def _pebble(draw: ImageDraw.ImageDraw, palette: Palette, rng: np.random.Generato
 
 
 def _mushroom(draw: ImageDraw.ImageDraw, palette: Palette, rng: np.random.Generator) -> None:
-    x, top = int(rng.integers(4, 11)), 31 - int(rng.integers(5, 9))
+    x, top = int(rng.integers(5, 10)), 31 - int(rng.integers(5, 9))
     draw.rectangle([x - 1, top, x + 1, 31], (236, 222, 196))
     draw.pieslice(
-        [x - 4, top - 4, x + 4, top + 4], 180, 360, as_rgb(palette.accent, 0.9), as_rgb(palette.accent, 0.5)
+        [x - 5, top - 5, x + 5, top + 5], 180, 360, as_rgb(palette.accent, 0.9), as_rgb(palette.accent, 0.5)
     )
     draw.point([(x - 1, top - 2), (x + 2, top - 1)], (255, 250, 230))
 

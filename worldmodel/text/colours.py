@@ -29,7 +29,7 @@ _NOUNS = {
     "grass earth soil hill hills cliff cliffs platform platforms tile tiles stairs steps path paths dune "
     "dunes "
     "desert ice snow house houses building buildings tunnel tunnels temple castle mud moss bridge bridges "
-    "tower towers rooms rooftops hedges ruins canyon",
+    "tower towers rooms rooftops hedges ruins canyon warehouse factory dungeon cellar",
     "backdrop": "sky skies background backdrop horizon cloud clouds sunset sunrise fog mist air heavens "
     "night stars "
     "moon aurora",
@@ -43,7 +43,7 @@ _NOUNS = {
     "enemies": " ".join(AMOUNTS[kind] for kind in (*ENEMY_KINDS, "enemies")),
     "all": "world everything forest jungle garden city planet level place land landscape town swamp "
     "island market "
-    "maze colours colors palette",
+    "maze colours colors palette field fields meadow meadows wheat",
 }
 ROLE = {noun: role for role, nouns in _NOUNS.items() for noun in nouns.split()}
 _NOT_COLOURED = frozenset(AMOUNTS["collectibles"].split()) - {"gold"}
