@@ -12,14 +12,23 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 from whisper.model import ModelDimensions, Whisper
 
+from moderation import scan
 from moderation.detectors.base import Sound
+from moderation.detectors.flash import Flash
 from moderation.detectors.ggml import MAGIC, GgmlError, build_whisper, read_ggml
+from moderation.detectors.ocr import Ocr
 from moderation.detectors.speech import SoundError, Speech, Transcript, resample
+from moderation.detectors.text import TextRules
 from moderation.detectors.voice import FRAME_SECONDS, MAX_SECONDS, VoiceActivity, find_utterances
 from moderation.models import ModelMissing
-from worldmodel.constants import SAMPLE_RATE
+from worldmodel.compiler import compile_world
+from worldmodel.constants import EVENTS, FPS, SAMPLE_RATE, Event
+from worldmodel.package import WorldPackage
+from worldmodel.sound import mix
+from worldmodel.spec import WorldSpec
 
 VOICES = Path(__file__).parent / "data" / "speech"
 SENTENCES = {
@@ -100,6 +109,62 @@ def test_speech_over_music_is_found_at_its_time(speech: Speech) -> None:
     assert word_error_rate(SENTENCES["threat"], detection.text or "") <= 0.2
     assert detection.start == pytest.approx(102.0, abs=0.4)
     assert detection.end == pytest.approx(102.0 + len(voice) / SAMPLE_RATE, abs=0.5)
+
+
+def world_with(threat: NDArray[np.float32]) -> WorldPackage:
+    """Its effect for a key is a spoken threat, and its backdrop has a slur written over hills."""
+    spec = WorldSpec.model_validate(
+        {
+            "title": "Quiet hills",
+            "prompt": "a meadow",
+            "style": {"backdrop": "hills.png"},
+            "effects": {"key": "ping.wav"},
+        }
+    )
+    return WorldPackage(spec, {"hills.png": written_over_hills()}, {"ping.wav": threat}, {}, "0" * 64, {})
+
+
+def written_over_hills() -> NDArray[np.uint8]:
+    """(160, 480, 4): a gradient, a curve of hills, and small letters in a corner of the sky."""
+    picture = Image.new("RGBA", (480, 160), (150, 200, 240, 255))
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse((-100, 100, 400, 320), fill=(90, 150, 80, 255))
+    draw.text((300, 20), "WETBACKS KEEP OUT", font=ImageFont.load_default(16), fill=(40, 60, 90, 255))
+    return np.asarray(picture)
+
+
+def listening(speech: Speech) -> scan.Detectors:
+    return scan.Detectors((), Ocr(), Flash(), speech, TextRules())
+
+
+def test_intake_catches_a_threat_in_an_effect_and_a_slur_on_a_backdrop(speech: Speech) -> None:
+    report = scan.scan_media(world_with(spoken("threat")), listening(speech))
+
+    assert all(run.ok for run in report.runs)
+    found = {(f.label, f.media) for f in report.findings}
+    assert ("threat", "effects.key") in found
+    assert ("slur", "style.backdrop") in found
+
+
+def test_a_threat_in_an_effect_is_caught_in_the_play_that_sets_it_off(speech: Speech) -> None:
+    world = compile_world(world_with(spoken("threat")))
+    detectors, steps = listening(speech), 90
+    scanner, plays = scan.PlayScanner(world, detectors), []
+    for name, at in (("loud", 20), ("later", 26), ("quiet", None)):
+        clips, events = np.full(steps, -1, np.int16), np.zeros((steps, EVENTS), np.bool_)
+        if at is not None:
+            events[at, Event.KEY] = True
+        frames = np.zeros((steps + 1, 8, 8, 3), np.uint8)
+        look = scanner.look(
+            name, 0, frames, mix(world, events, clips), clips, events, np.zeros(steps + 1, int)
+        )
+        plays.append(scan.Shown(name, look.shown, tuple(scan.situations_of(world, clips, events))))
+
+    report = scan.conclude(plays, {}, {}, scanner.heard, detectors)
+
+    starts = {f.playthrough: f.start for f in report.findings if f.label == "threat"}
+    assert starts.keys() == {"loud", "later"}
+    assert starts["later"] - starts["loud"] == pytest.approx(6 / FPS, abs=0.01)
 
 
 def test_a_voice_without_words_is_unclear_and_invents_no_text(speech: Speech) -> None:
