@@ -127,7 +127,8 @@ def _lift(board: Board) -> bool:
         left = bool(board.rng.random() < 0.5)
         shelf, column = (x, x + _SHELF_LENGTH + 1) if left else (x + _LIFT, x + 1)
         board.tiles[high + 1, shelf : shelf + _SHELF_LENGTH] = Tile.SOLID
-        board.tiles[high, shelf : shelf + _SHELF_LENGTH] = Tile.COIN
+        if board.plan.coins > 0:
+            board.tiles[high, shelf : shelf + _SHELF_LENGTH] = Tile.COIN
         board.platforms.append((column, run.y - 2, 2))
         board.reserve(x - 1, run.top, x + width + 1, run.y + 1)
         return True
@@ -135,7 +136,9 @@ def _lift(board: Board) -> bool:
 
 
 def add_side_ways(board: Board) -> None:
-    """Dead ends with a coin, and the plan's secrets with more."""
+    """Dead ends with a coin, and the plan's secrets with more; none where there shall be no coins."""
+    if board.plan.coins <= 0:
+        return
     spare = board.plan.branches * 0.6
     if board.terrain.top_view:
         for _ in range(board.plan.secrets):

@@ -287,23 +287,25 @@ def _spawns(board: Board, steps: NDArray[np.int32]) -> NDArray[np.int16]:
 # Whole layouts
 
 
-def _terrain(plan: Plan, rng: np.random.Generator) -> Terrain:
+def _terrain(plan: Plan, rng: np.random.Generator, *, strict: bool) -> Terrain:
+    """Ground for a plan; where objects found no place on what was wished, on flatter ground."""
     walk = float(rng.uniform(320, 470)) * plan.size * plan.mechanics.speed / UNITS
     need = {"sign": 8.0, "door": 9.0, "lever": 4.0, "character": 4.0, "portal": 8.0}
     crowd = sum(need[wanted.kind] for wanted in plan.objects) * 1.4
     if plan.mechanics.top_view:
-        shape = Rooms(plan.density, plan.rooms, plan.branches)
-        return top_terrain(rng, max(walk, crowd * 0.6), shape)
+        return top_terrain(rng, max(walk, crowd * 0.6), Rooms(plan.density, plan.rooms, plan.branches))
     length = float(np.clip(max(walk, crowd), 34, 170))
-    deep = plan.water > 0 or plan.platforms > 0 or plan.secrets > 0 or plan.branches > 0.5
     storeys = Storeys(
-        min(2, jump_rows(plan.mechanics)), plan.cave and plan.rooms > 0.15, plan.verticality, deep
+        reach=min(2, jump_rows(plan.mechanics)),
+        cave=plan.cave and plan.rooms > 0.15,
+        verticality=plan.verticality if strict else min(0.5, plan.verticality),
+        deep=strict and (max(plan.water, plan.platforms, plan.branches - 0.5) > 0 or plan.secrets > 0),
     )
     return side_terrain(rng, length, storeys)
 
 
 def _build(plan: Plan, rng: np.random.Generator, hazards: float, *, strict: bool) -> Board:
-    terrain = _terrain(plan, rng)
+    terrain = _terrain(plan, rng, strict=strict)
     steps = steps_from(terrain.tiles, plan.mechanics, terrain.start)
     board = Board(terrain, plan, rng, steps)
     board.reserve(terrain.start[0] - 1, terrain.start[1] - 2, terrain.start[0] + 2, terrain.start[1] + 1)
@@ -333,7 +335,7 @@ def _check_wishes(board: Board, pools: int, platforms: int) -> None:
         raise LayoutError(-1, "water", "finds no place for a pool")
     if plan.platforms > 0 and not platforms and not plan.mechanics.top_view:
         raise LayoutError(-1, "platform", "finds no place for a pit or a lift")
-    if len(board.secrets) < plan.secrets and jump_rows(plan.mechanics) >= 2:
+    if len(board.secrets) < plan.secrets and plan.coins > 0 and jump_rows(plan.mechanics) >= 2:
         raise LayoutError(-1, "secret", "finds no hidden place")
 
 
