@@ -116,10 +116,11 @@ def _light(pixels: Floats) -> Floats:
 
 
 def _shade(paper: Floats, solid: Bools, look: Look) -> Floats:
-    """Darken the backdrop close to walls, more under ceilings: it makes depth."""
+    """Darken the backdrop close to walls: it makes depth. Less so a creator's own, to leave it as it is."""
     wall = to_pixels(solid)
     near = cv2.GaussianBlur(wall.astype(np.float32), (55, 55), 9.0, borderType=cv2.BORDER_REPLICATE)
-    dark = np.clip(near * (0.75 if look.top_view else 0.55), 0, 0.6)
+    strength = 0.3 if look.backdrop is not None else 0.75 if look.top_view else 0.55
+    dark = np.clip(near * strength, 0, 0.6)
     return np.asarray(paper * (1 - dark[..., None]), dtype=np.float32)
 
 
