@@ -420,7 +420,8 @@ class TransformerWorldModel(ContextModel):
     def _unpack(self, context: Tensor) -> tuple[int, Tensor, Tensor]:
         """Frames held (alike in all rows), actions (B, window) and latents (B, window, numbers) float16."""
         window = self.config.window
-        latents = context[:, 1 + window :].clone().view(torch.float16).view(len(context), window, -1)
+        latents = context[:, 1 + window :].clone(memory_format=torch.contiguous_format).view(torch.float16)
+        latents = latents.view(len(context), window, -1)
         return int(context[0, 0]), context[:, 1 : 1 + window].long(), latents
 
     def _grouped(self, context: Tensor, work: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
