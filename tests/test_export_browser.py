@@ -175,7 +175,7 @@ def test_the_page_plays(page: Page, site: str) -> None:
 def test_without_the_headers_one_thread_plays_and_the_page_says_so(page: Page, folder: Path) -> None:
     plain = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
     with served(plain) as address:
-        page.goto(address)
+        page.goto(address + "?threads=2")
         page.wait_for_selector("html[data-live=yes]", timeout=60_000)
         assert page.inner_text("#way") == "WebAssembly, 1 thread(s)"
         assert "One thread only" in page.inner_text("#note")

@@ -30,9 +30,9 @@ Compared with torch, each step from torch's own state with a random action: a st
 the next state, an event or the clip does. The page plays `step.onnx`, which in WebAssembly measured faster
 than 8 bits; `?graph=step.int8.onnx` plays those, where they were written.
 
-Threads need a server that sends `Cross-Origin-Opener-Policy: same-origin` and
-`Cross-Origin-Embedder-Policy: require-corp`, as `firstplay worldmodel export --serve` does. Without them the
-page plays on one thread.
+The page plays on one thread, which measured no slower than two. `?threads=2` needs a server that sends
+`Cross-Origin-Opener-Policy: same-origin` and `Cross-Origin-Embedder-Policy: require-corp`, as
+`firstplay worldmodel export --serve 8000` does.
 
 `ort/` is onnxruntime-web {library} (MIT, Microsoft).
 """

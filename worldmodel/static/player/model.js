@@ -8,8 +8,9 @@ const MAX_THREADS = 4;
 /** The ways to run the graph that this browser offers, for what was wished for: {library, provider, threads, note}. */
 export function plan(wish = {}) {
   const possible = globalThis.crossOriginIsolated ? Math.min(MAX_THREADS, navigator.hardwareConcurrency) : 1;
-  const threads = Math.min(wish.threads ?? 2, possible);
-  const alone = wish.threads !== 1 && possible === 1 && !globalThis.crossOriginIsolated;
+  const wanted = wish.threads ?? 1; // more threads are no faster: the graph is many small operations
+  const threads = Math.min(wanted, possible);
+  const alone = wanted > 1 && !globalThis.crossOriginIsolated;
   const wasm = {
     library: "ort.wasm.min.mjs",
     provider: "wasm",

@@ -1,5 +1,5 @@
 // The page: keys to actions, frames to the canvas, and how fast it goes.
-// In the address: ?ep=webgpu, ?threads=1, ?graph=step.int8.onnx, ?seed=7.
+// In the address: ?ep=webgpu, ?threads=2, ?graph=step.int8.onnx, ?seed=7.
 
 import { Keys } from "./keys.js";
 import { Model } from "./model.js";
