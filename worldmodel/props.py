@@ -65,7 +65,7 @@ def scatter(
     low = [kind for kind in _props(look) if kind in ("flower", "tuft", "pebble", "mushroom", "mound")] or [
         "pebble"
     ]
-    often = 0.14 if _asked(look) else 0.09
+    often = 0.14 if set(_asked(look)) & set(low) else 0.09
     for row, column in np.argwhere(~taken):
         if row > 1 and rng.random() < often:
             _prop(canvas, str(rng.choice(low)), column * TILE, (row + 1) * TILE, look.palette, rng)
