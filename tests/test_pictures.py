@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -125,7 +127,10 @@ def test_an_enemys_picture_is_every_enemy_and_a_characters_every_character():
         assert np.array_equal(compiled.sprites[mover][:, 8:24], figure(images["e.png"]))
     assert np.array_equal(compiled.atlas[Tile.CHARACTER], figure(images["c.png"]))
     assert not np.array_equal(compiled.sprites[0][:, 8:24], figure(images["e.png"]))
-    assert in_frame(first_frame(compiled), compiled.atlas[Tile.CHARACTER]) > 0.9
+    row, column = np.argwhere(compiled.tiles == Tile.CHARACTER)[0]
+    beside = next(x for x in (column - 2, column + 2) if compiled.tiles[row, x] == Tile.EMPTY)
+    there = replace(compiled, spawns=np.array([[beside, row]], dtype=np.int16))
+    assert in_frame(first_frame(there), compiled.atlas[Tile.CHARACTER]) > 0.9
 
 
 @pytest.mark.parametrize("background", [(255, 255, 255), (0, 0, 0), (20, 220, 30)])
