@@ -404,12 +404,13 @@ def test_movers_keep_to_their_slots_and_ways():
             assert layout.tiles[y + 1, x] in (Tile.SOLID, Tile.ICE)
 
 
+BEHIND_A_DOOR = (Wanted(0, "sign", "near"), Wanted(1, "door", "mid"), Wanted(2, "sign", "door"))
 PLANS = (
     Plan(Mechanics(jump=17, wind=2), water=0.8, platforms=0.8, ice=0.4, secrets=2),
-    Plan(Mechanics(jump=17, wind=-2, speed=4), MIXED, water=0.4, rooms=1.0),
+    Plan(Mechanics(jump=17, wind=-2, speed=4), BEHIND_A_DOOR, water=0.4, rooms=1.0, size=0.6),
     Plan(Mechanics(gravity=1, jump=13), water=1.0, verticality=1.0, branches=1.0),
     Plan(Mechanics(gravity=3, jump=18, accel=1), ice=1.0, platforms=0.5),
-    Plan(Mechanics(top_view=True, wind=2), MIXED, water=1.0, rooms=0.0, branches=1.0, secrets=3),
+    Plan(Mechanics(top_view=True, wind=2), BEHIND_A_DOOR, water=1.0, rooms=0.0, branches=1.0, secrets=3),
 )
 
 

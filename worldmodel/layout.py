@@ -314,8 +314,8 @@ def _build(plan: Plan, rng: np.random.Generator, hazards: float, *, strict: bool
     _place_objects(board)
     _place_openers(board)
     platforms, pools = add_platforms(board), add_pools(board)
-    add_side_ways(board)
     add_hazards(board, hazards)
+    add_side_ways(board)
     if not terrain.top_view:
         add_arches(board)
         add_shelves(board, min(1.0, 1.6 * plan.density))

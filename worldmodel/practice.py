@@ -102,6 +102,19 @@ class Practice:
             mechanics=mechanics,
         )
 
+    def relight(self) -> None:
+        """Another darkness and another length of day for every map."""
+        mechanics = self.bank.mechanics.clone()
+        mechanics[:, MECHANICS.index("darkness")] = self._darkness(len(mechanics))
+        mechanics[:, MECHANICS.index("day_length")] = self._day_length(len(mechanics))
+        self.bank.replace_tensors(mechanics=mechanics)
+
+    def _darkness(self, maps: int) -> Tensor:
+        return self._randint(0, 4, maps) * (self._rand(maps) < 0.6)
+
+    def _day_length(self, maps: int) -> Tensor:
+        return torch.where(self._rand(maps) < 0.3, self._randint(300, 1800, maps), 0)
+
     def moments(self, count: int) -> State:
         """Fresh states at random places, speeds and conditions; some overlap walls, none for long."""
         device = self.bank.device
@@ -212,12 +225,12 @@ class Practice:
             "jump": self._randint(8, 19, maps),
             "speed": self._randint(2, 9, maps),
             "accel": self._randint(1, 5, maps),
-            "darkness": self._randint(0, 4, maps) * (self._rand(maps) < 0.6),
+            "darkness": self._darkness(maps),
             "enemy_speed": self._randint(1, 4, maps),
             "air_jumps": has["double_jump"].int(),
             "wind": torch.where(has["wind"], wind, 0),
             "platform_speed": self._randint(1, 3, maps),
-            "day_length": torch.where(self._rand(maps) < 0.3, self._randint(300, 1800, maps), 0),
+            "day_length": self._day_length(maps),
             "coins_needed": torch.where(self._rand(maps) < 0.5, self._randint(0, 10, maps), 0),
             "look_ahead": self._randint(0, 17, maps),
         }

@@ -109,13 +109,24 @@ def add_coins(board: Board) -> None:
     for x, y, _ in board.shelves:
         if board.rng.random() < share and board.tiles[y, x] == Tile.EMPTY:
             board.tiles[y, x] = Tile.COIN
-    for run in board.terrain.runs:
-        if board.rng.random() > share * (0.3 if board.terrain.top_view else 1.4):
+    chance = share * (0.3 if board.terrain.top_view else 1.4)
+    for run in (run for run in board.terrain.runs for _ in range(1 if board.terrain.top_view else 3)):
+        if board.rng.random() > chance:
             continue
         x = int(board.rng.integers(run.x0, run.x1))
         for i in range(int(board.rng.integers(2, 5))):
-            if board.free(x + i, run.y, x + i + 1, run.y + 1) and x + i < run.x1:
+            if x + i < run.x1 and _coin_fits(board, x + i, run.y):
                 board.tiles[run.y, x + i] = Tile.COIN
+
+
+def _coin_fits(board: Board, x: int, y: int) -> bool:
+    """Whether a coin can lie on the ground here; unlike other things it needs no room around it."""
+    empty = board.tiles[y, x] == Tile.EMPTY
+    if board.terrain.top_view:
+        return board.free(x, y, x + 1, y + 1)
+    start, goal = board.terrain.start, board.terrain.goal
+    signs = any(p.box[0] <= x < p.box[2] and p.box[1] <= y < p.box[3] for p in board.placed)
+    return bool(empty and board.tiles[y + 1, x] == Tile.SOLID) and (x, y) not in (start, goal) and not signs
 
 
 def add_ice(board: Board) -> None:

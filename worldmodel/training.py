@@ -317,6 +317,8 @@ class DecoderTrainer:
         self.ema = Ema(self.net, 0.99)
 
     def step(self, number: int) -> dict[str, float]:
+        """One update, on moments under every light: worlds of the gallery are mostly bright."""
+        self.practice.relight()
         state = self.practice.moments(self.config.decoder_batch)
         with torch.no_grad():
             target = paint(self.bank, state).float() / 255
