@@ -29,6 +29,7 @@ def register_worldmodel(app: typer.Typer) -> None:
         no_args_is_help=True, help="Train and measure the neural world model; search what can be reached."
     )
     group.command("train")(train)
+    group.command("train-prompt")(train_prompt)
     group.command("evaluate")(evaluate)
     group.command("reach")(reach)
     group.command("export")(export)
@@ -77,6 +78,33 @@ def train(
         typer.echo(f"paused: {pause}; the same command goes on")
         raise typer.Exit(1) from None
     typer.echo(f"weights: {weights}")
+
+
+def train_prompt(
+    out: Annotated[
+        Path | None, typer.Option(help="File for the heads; default: the package's.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Train what reads the prompts, print how well it reads phrasings that it never saw.
+
+    Exit codes: 0 trained; 2 the text encoder's weights are not here.
+    """
+    import torch
+
+    from worldmodel.store import ModelError
+    from worldmodel.text.heads import WEIGHTS
+    from worldmodel.text.training import FRESH, read_phrasings, save, score, train
+
+    torch.set_num_threads(1)
+    try:
+        heads, folds = train()
+    except ModelError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(INVALID) from None
+    save(heads, out or WEIGHTS)
+    typer.echo(f"threshold {heads.threshold}; out of fold: {folds}")
+    for reader, quality in score(heads, read_phrasings(FRESH)).items():
+        typer.echo(f"fresh, {reader}: {quality}")
 
 
 class _Bars:

@@ -174,13 +174,16 @@ def _enemies(spec: WorldSpec, reading: Reading, inferred: list[str]) -> tuple[Mo
         amounts = {"walkers": everywhere}
     else:
         amounts = {}
-    return _mixed(amounts)
+    return _mixed(amounts, reading.counts)
 
 
-def _mixed(amounts: dict[str, float]) -> tuple[Mover, ...]:
+def _mixed(amounts: dict[str, float], counts: dict[str, int]) -> tuple[Mover, ...]:
     """Enemies of each kind in turn, so that none is crowded out where the slots end."""
     normal = _NORMAL_ENEMIES if len(amounts) < 2 else _NORMAL_ENEMIES - 1
-    left = {kind: max(1, round(normal * amount)) for kind, amount in amounts.items()}
+    alike = counts.get("enemies") if len(amounts) == 1 else None
+    left = {
+        kind: counts.get(kind) or alike or max(1, round(normal * amount)) for kind, amount in amounts.items()
+    }
     found: list[Mover] = []
     while any(left.values()):
         for kind in [kind for kind, count in left.items() if count]:

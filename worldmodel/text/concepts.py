@@ -73,6 +73,8 @@ def labels_of(reading: Reading) -> frozenset[str]:
     kinds = {kind for kind, amount in reading.kinds.items() if amount != 0}
     if reading.kinds and not kinds:
         found.add("no enemies")
+    if reading.values.get("platforms"):  # they need that view; nobody asked for it
+        found.discard("view from the side")
     return frozenset(found | kinds | ({f"looks like {reading.theme}"} if reading.theme else set()))
 
 
@@ -81,4 +83,5 @@ def _agrees(reading: Reading, label: str) -> bool:
     said, usual = reading.values.get(concept), DEFAULTS[concept]
     if said is None:
         return False
-    return said == value if value == usual else (said - usual) * (value - usual) > 0
+    # "coins" alone are no "many coins": a third of the way at least.
+    return said == value if value == usual else (said - usual) / (value - usual) > 1 / 3

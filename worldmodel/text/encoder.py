@@ -36,7 +36,7 @@ def _loaded() -> tuple[Tokenizer, onnxruntime.InferenceSession]:
     return tokenizer, session
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def embed(phrase: str) -> NDArray[np.float32]:
     """(WIDTH,) of length 1: the mean over the words of the phrase. Do not write to it.
 

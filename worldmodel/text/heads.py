@@ -44,7 +44,7 @@ class Heads:
 
 
 def load_heads(path: Path = WEIGHTS) -> Heads:
-    """Heads from a file that ``python -m worldmodel.text.training`` wrote."""
+    """Heads from a file that ``firstplay worldmodel train-prompt`` wrote."""
     with safe_open(path, framework="np") as file:
         about = file.metadata()
         labels, threshold = tuple(about["labels"].split("\n")), float(about["threshold"])

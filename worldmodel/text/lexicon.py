@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-NEGATORS = frozenset("no without never not none zero non lacking nothing isn't aren't don't nor".split())
+NEGATORS = frozenset(
+    "no without never not none zero non lacking nothing isn't aren't don't nor "
+    "remove minus avoid skip".split()
+)
 BOOSTS = frozenset("very really extremely super so too ultra incredibly totally insanely quite".split())
 _LEVELS = {
-    0.25: "tiny hardly barely scarce",
-    0.45: "low weak little light small few less reduced lower gentle soft some rare weaker mild faint",
-    1.0: "normal medium usual regular average",
+    0.25: "tiny hardly barely scarce scarcely seldom rare",
+    0.45: "low weak little light small few fewer less reduced lower gentle soft some weaker mild "
+    "faint occasional "
+    "handful sparse",
+    1.0: "normal medium usual regular average several",
     1.6: "high strong many lots heavy big much more great plenty heavier higher stronger hard full countless "
-    "numerous packed swarms hordes everywhere deadly fierce howling raging lot",
+    "numerous packed swarms hordes everywhere deadly fierce howling raging lot "
+    "swarming swarm teeming crawling infested overrun plagued loads tons masses heaps piles "
+    "thousands hundreds "
+    "dozens crowds armies army horde legions plentiful abundant",
 }
 LEVEL = {word: level for level, words in _LEVELS.items() for word in words.split()}
 FILLER = frozenset(
@@ -34,22 +42,25 @@ AMOUNTS = {
     "deadly acid "
     "pitfalls lava magma fire flames brambles saws",
     "collectibles": "coin coins gem gems treasure treasures gold collectible collectibles jewel jewels "
-    "loot pearls",
-    "enemies": "enemy enemies monster monsters foe foes creature creatures",
-    "walkers": "walker walkers beetle beetles slime slimes crab crabs snail snails goblin goblins patrol "
+    "loot pearls diamonds rubies",
+    "enemies": "enemy enemies monster monsters foe foes creature creatures baddies villains opponents "
+    "attackers",
+    "walkers": "walker walkers beetle beetles slimes crab crabs snail snails goblin goblins patrol "
     "patrols "
     "patrolling zombie zombies guard guards hedgehog hedgehogs soldier soldiers skeleton skeletons rat "
     "rats ants "
-    "turtles trolls",
+    "turtles trolls goombas ogres mummies cockroaches scorpions",
     "ghosts": "ghost ghosts spirit spirits phantom phantoms wisp wisps specter specters spectre spectres "
     "haunted "
-    "floaters jellyfish",
+    "floaters jellyfish wraith wraiths poltergeist poltergeists apparitions spooks banshees ghouls",
     "chasers": "chaser chasers hunter hunters hunting wolf wolves chasing dragon dragons stalker stalkers "
     "predator "
-    "predators hounds shark sharks",
+    "predators hounds shark sharks bloodhounds velociraptors chase chases chased pursue pursues pursued "
+    "pursuing hunted",
     "flyers": "flyer flyers bat bats bird birds crow crows raven ravens eagle eagles hawk hawks owl owls "
     "seagull "
-    "seagulls gulls vultures drone drones wasp wasps bee bees hornets moths dragonfly dragonflies",
+    "seagulls gulls vultures drone drones wasp wasps bee bees hornets moths dragonfly dragonflies "
+    "mosquitoes pterodactyls harpies sparrows pigeons",
     "spiders": "spider spiders tarantula tarantulas arachnids",
     "darkness": "dark darkness dim gloomy unlit shadowy night nights midnight",
     "friction": "grip friction traction grippy sticky",
@@ -81,20 +92,19 @@ def _table(rows: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
 
 SETTINGS = _table({
     "fast quick quickly": {"speed": 1.5}, "speedy": {"speed": 1.6}, "rush race": {"speed": 1.6},
-    "racing": {"speed": 1.7}, "sprint sprinting": {"speed": 1.5}, "run": {"speed": 1.2},
+    "racing": {"speed": 1.7}, "sprint sprinting": {"speed": 1.5},
     "slow slowly": {"speed": 0.55}, "sluggish": {"speed": 0.4},
     "floaty": {"gravity": 0.5}, "weightless": {"gravity": 0.2}, "heavy": {"gravity": 1.8},
-    "jumpy": {"jump": 1.5}, "bouncy springy": {"jump": 1.6}, "leap leaps": {"jump": 1.4},
-    "jump": {"jump": 1.1},
+    "jumpy": {"jump": 1.5}, "bouncy springy": {"jump": 1.6},
     "slippery": {"friction": 0.1, "ice": 0.4}, "slick": {"friction": 0.15},
     "bright sunny daylight lit": {"darkness": 0.0},
     "safe harmless": {"hazards": 0.0},
     "peaceful quiet calm friendly relaxing empty": {"enemies": 0.0},
     "huge vast endless enormous gigantic": {"size": 1.35}, "long": {"size": 1.25},
     "small cosy cozy little": {"size": 0.75}, "short": {"size": 0.7}, "tiny": {"size": 0.65},
-    "overhead topdown birdseye": {"top": 1.0}, "maze labyrinth": {"top": 1.0, "rooms": 0.9, "branches": 0.8},
-    "sideways platformer platforms": {"top": 0.0},
-    "stairs staircase staircases steps": {"top": 0.0, "verticality": 0.7},
+    "topdown birdseye": {"top": 1.0}, "maze labyrinth": {"top": 1.0, "rooms": 0.9, "branches": 0.8},
+    "platformer sidescroller platforms": {"top": 0.0},
+    "stairs staircase staircases": {"top": 0.0, "verticality": 0.7},
     "airy spacious sparse roomy uncluttered": {"density": 0.15},
     "crowded cluttered dense cramped packed narrow tight": {"density": 0.85},
     "rooms chambers halls mansion": {"rooms": 0.85},
@@ -109,13 +119,29 @@ SETTINGS = _table({
 })  # fmt: skip
 """Words that set numbers."""
 PHRASES: dict[str, dict[str, float]] = {
-    "seen from above": {"top": 1.0}, "from above": {"top": 1.0}, "top down": {"top": 1.0},
+    **{f"{how} from above": {"top": 1.0}
+       for how in "seen view viewed shown looking look camera everything".split()},
+    **{f"overhead {what}": {"top": 1.0}
+       for what in "view camera map perspective game".split()}, "top down": {"top": 1.0},
     "bird's eye": {"top": 1.0}, "birds eye": {"top": 1.0}, "top view": {"top": 1.0},
     "from the side": {"top": 0.0}, "side view": {"top": 0.0}, "side scroller": {"top": 0.0},
     "side scrolling": {"top": 0.0},
-    "zero gravity": {"gravity": 0.1}, "no gravity": {"gravity": 0.1}, "pitch black": {"darkness": 1.0},
+    "zero gravity": {"gravity": 0.1}, "zero g": {"gravity": 0.1}, "no gravity": {"gravity": 0.1},
+    "pitch black": {"darkness": 1.0},
     "pitch dark": {"darkness": 1.0}, "high jumps": {"jump": 1.6}, "jump high": {"jump": 1.6},
-    "jumps high": {"jump": 1.6}, "big jumps": {"jump": 1.6},
+    "jumps high": {"jump": 1.6}, **{
+        f"{size} {what}": {"jump": 1.6}
+        for size in "big huge giant enormous great mighty powerful long".split()
+        for what in "jump jumps leap leaps hops bounds".split()
+    },
+    **{f"{what} {how} high": {"jump": 1.7}
+       for what in ("jump", "leap") for how in "very really so super".split()},
+    "high leaps": {"jump": 1.6}, "leap high": {"jump": 1.6}, "high jump": {"jump": 1.6},
+    **{f"{size} {what}": {"jump": 0.4}
+       for size in "low small weak short little tiny".split() for what in ("jump", "jumps", "hops")},
+    "plenty of space": {"density": 0.15}, "lots of space": {"density": 0.15},
+    "empty space": {"density": 0.15},
+    "moon boots": {"gravity": 0.4},
     "double jump": {"double_jump": 1.0}, "double jumps": {"double_jump": 1.0},
     "double jumping": {"double_jump": 1.0}, "jump twice": {"double_jump": 1.0},
     "second jump": {"double_jump": 1.0}, "air jump": {"double_jump": 1.0}, "air jumps": {"double_jump": 1.0},
@@ -148,6 +174,70 @@ PHRASES: dict[str, dict[str, float]] = {
     "straight path": {"branches": 0.1},
 }  # fmt: skip
 """Words together that set numbers, the longest first where one holds another."""
+IDIOMS = tuple(
+    sorted(
+        "wind up,wind chime,wind chimes,wind instruments,second wind,like the wind,ice cream,heavy "
+        "metal,heavy heart,"
+        "heavy accent,light hearted,light reading,high spirits,high fashion,spirit of,flat "
+        "design,flat colours,"
+        "flat colors,flat cap,open mind,open letter,small talk,fast food,hot topic,cold war,cold "
+        "colours,cold colors,"
+        "star quality,bat signal,spider man,dark humour,dark humor,dark academia,water colours,water colors,"
+        "water colour,water color,water paints,fire escape,fire escapes,barber shop,long gone,long "
+        "ago,long lost,"
+        "so long,secret recipe,under the weather,stormy romance,running gag,boss rush,air streams,air stream,"
+        "acid pool,acid pools,lava lake,lava lakes,lava river,lava rivers,rivers of lava,lakes of "
+        "lava,salt lake,"
+        "river delta,lift off,lifts you,lifts me,straight down,straight from,straight in,jump straight,"
+        "ghost town,ghost writer,concrete jungle,space to,space between,slow motion,child "
+        "friendly,fire in his heart,"
+        "fire in her heart,ice blue,sea green,forest green,moonlight sonata,old money,storm in a teacup,"
+        "deep purple,bright idea,piece of cake,cold feet,once in a blue moon,rock star,movie "
+        "star,pop star".split(","),
+        key=lambda idiom: (-len(idiom.split()), idiom),
+    )
+)
+"""Words together that say nothing of what they say alone; the longest first."""
+DEPICTED = frozenset(
+    "statue statues painting paintings picture pictures poster posters story stories tale tales "
+    "song songs poem "
+    "drawing tattoo smell taste memory memories colour color colours film book books joke named "
+    "called name".split()
+)
+"""What comes after their "of" or "about" is not there itself."""
+COMPOUNDS = frozenset(
+    "tattoo comic comics signal crest poster posters statue statues song songs writer story stories "
+    "picture pictures "
+    "costume costumes mask masks logo print toys figurine food man woman stew soup colours colors "
+    "colour letters "
+    "recipe chimes feathers eggs plush sticker stickers drawing drawings painting paintings jokes "
+    "pattern patterns "
+    "hairdo hat hats".split()
+)
+"""Nouns that make the word before them a mere description: "a bird tattoo"."""
+SIZES = frozenset("huge vast endless enormous gigantic long small cosy cozy little short tiny".split())
+SIZED = frozenset(
+    "world level place map game land kingdom region area walk journey way path road trip course "
+    "adventure quest "
+    "expedition stage run trail maze labyrinth tower stroll one thing realm valley corridor tour".split()
+)
+"""What a word of SIZES has to be said of to be the world's size; looks count too."""
+PACES = frozenset("fast quick quickly slow slowly sluggish".split())
+OTHER_PACES = frozenset(
+    "fall falls falling drop drops dropping descent descents music beat tune tempo song motion food "
+    "drift drifting "
+    "drifts float floats floating sink sinks sinking descend glide down light lights day days night "
+    "nights rain "
+    "snow water".split()
+)
+"""Beside a word of PACES, they are what is fast or slow, not the player."""
+MOODS = frozenset("peaceful quiet calm friendly relaxing empty".split())
+OTHER_MOODS = frozenset(
+    "tempo pace music song tune colours colors chest chests space hall halls area plain air expanse "
+    "pockets bottles "
+    "voice sign shopkeeper character king wizard".split()
+)
+"""After a word of MOODS, they are what is calm or empty, and enemies may still be there."""
 OFF = frozenset({"double_jump", "day_length", "platforms", "water", "ice"})
 """Concepts that a negation sets to nothing; elsewhere it only takes the word back."""
 

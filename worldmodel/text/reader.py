@@ -17,8 +17,16 @@ _COLLECTING = frozenset(
 )
 _COINS = frozenset("coin coins gem gems treasures jewels pearls".split())
 MOST_COINS = 9
+_PURSES = _COINS | frozenset("gold treasure loot money diamonds rubies".split())
+_ENDS = frozenset("win finish leave exit goal pass end gate door open opens unlock unlocks out home".split())
+ENOUGH = 5.0
+"""Coins that are needed where no number is said."""
+_DAYS = frozenset("day days daytime daylight morning mornings dawn sunrise".split())
+_NIGHTS = frozenset("night nights nighttime evening evenings dusk sunset".split())
 _LEFT, _RIGHT = (
-    frozenset("left leftward leftwards west westward".split()),
+    frozenset(
+        "left leftward leftwards west westward against backwards backward pushes pushing face ahead".split()
+    ),
     frozenset("right rightward rightwards east eastward".split()),
 )
 
@@ -36,6 +44,8 @@ class Reading:
     """Amount of each kind of enemy, None where it is named without one."""
     enemies: float | None = None
     """Amount of enemies of whatever kind."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Exact numbers of enemies, by kind or ``enemies``, where they are said: "three bats"."""
     enemy_speed: float = 1.0
     theme: str = ""
     tags: tuple[str, ...] = ()
@@ -73,12 +83,53 @@ def read(prompt: str) -> Reading:
     """What the plain words of a prompt say."""
     reading = Reading(*_words(prompt))
     _read_colours(reading)
+    mute = _idioms(reading)
+    reading.used |= mute
     _read_needed_coins(reading)
+    _read_enough_coins(reading)
     _read_phrases(reading)
+    _read_days(reading)
     _read_amounts(reading)
     _read_settings(reading)
-    _read_looks(reading)
+    _read_looks(reading, mute)
+    reading.used -= mute  # their meaning may still be guessed
     return reading
+
+
+def _idioms(reading: Reading) -> set[int]:
+    """Indices of words that do not say here what they say alone: "wind-up toys", "the statue of a wolf"."""
+    words, found = reading.words, set[int]()
+    for idiom in lexicon.IDIOMS:
+        parts = idiom.split()
+        for i in range(len(words) - len(parts) + 1):
+            last = i + len(parts) - 1
+            if words[i : last + 1] == parts and reading.clauses[i] == reading.clauses[last]:
+                found |= set(range(i, i + len(parts)))
+    for i, word in enumerate(words):
+        if reading.after(i) in lexicon.COMPOUNDS:
+            found.add(i)
+        elif word in lexicon.DEPICTED and reading.after(i) in ("of", "about"):
+            found |= {j for j in range(i, min(i + 5, len(words))) if reading.clauses[j] == reading.clauses[i]}
+        elif _of_something_else(reading, i):
+            found.add(i)
+    return found
+
+
+def _of_something_else(reading: Reading, i: int) -> bool:
+    """Whether a size, a pace or a mood is that of a thing, not of the world or the player."""
+    words, word, after = reading.words, reading.words[i], reading.after(i)
+    if word in ("guard", "guards", "patrol", "patrols"):
+        return after in ("the", "your", "a") and i > 0 and reading.clauses[i - 1] == reading.clauses[i]
+    if word in lexicon.PACES:
+        return bool({after, words[i - 1] if i else ""} & lexicon.OTHER_PACES)
+    if word in lexicon.MOODS:
+        return after in lexicon.OTHER_MOODS or (i > 0 and words[i - 1] == "child")
+    if word not in lexicon.SIZES:
+        return False
+    near = range(i + 1, min(i + 4, len(words)))
+    following = [words[j] for j in near if reading.clauses[j] == reading.clauses[i]]
+    looks = {look for listed in lexicon.THEMES.values() for look in listed.split()}
+    return bool(following) and not any(w in lexicon.SIZED or w in looks or w in WORD_OF for w in following)
 
 
 _NAMES = {"platforms": "moving platforms"}
@@ -100,7 +151,7 @@ def say(concept: str, value: float) -> str:
 
 def _words(prompt: str) -> tuple[list[str], list[int]]:
     words, clauses = [], []
-    for number, clause in enumerate(re.split(r"[,.;:!?\n()]+|\bbut\b", prompt.lower())):
+    for number, clause in enumerate(re.split(r"[,.;:!?\n()]+|(?<!nothing )\bbut\b", prompt.lower())):
         for word in re.findall(r"[^\W_]+(?:['’][^\W_]+)?", clause):
             words.append(word.replace("’", "'"))
             clauses.append(number)
@@ -131,6 +182,37 @@ def _read_needed_coins(reading: Reading) -> None:
             count = int(said) if said.isdecimal() else NUMBERS.get(said, MOST_COINS)
             reading.values["coins_needed"] = float(min(MOST_COINS, count))
             reading.take([verbs[0], numbers[-1], i], say("coins_needed", reading.values["coins_needed"]))
+
+
+def _read_enough_coins(reading: Reading) -> None:
+    """ "You need coins to finish", "no exit without enough loot": coins needed, however many."""
+    for i, word in enumerate(reading.words):
+        if word not in _PURSES or i in reading.used or "coins_needed" in reading.values:
+            continue
+        here = [j for j, clause in enumerate(reading.clauses) if clause == reading.clauses[i]]
+        said = {reading.words[j] for j in here}
+        wanted = said & {"enough", "need", "needs", "must", "require", "requires", "only", "pay", "until"}
+        refused = "without" in said and said & {"can't", "cannot", "no", "won't", "not", "never"}
+        if (wanted and said & _ENDS) or refused or ("enough" in said and said & _COLLECTING):
+            reading.values["coins_needed"] = ENOUGH
+            telling = [j for j in here if reading.words[j] in {"enough", "without", word}]
+            reading.take(telling, say("coins_needed", ENOUGH))
+
+
+def _read_days(reading: Reading) -> None:
+    """ "Day becomes night", "by day bright, by night dark": both in one clause, or after "by" or "at"."""
+    if "day_length" in reading.values:
+        return
+    free = [i for i in range(len(reading.words)) if i not in reading.used]
+    days = [i for i in free if reading.words[i] in _DAYS]
+    nights = [i for i in free if reading.words[i] in _NIGHTS]
+    for i in days:
+        for j in nights:
+            timed = all(reading.words[k - 1] in ("by", "at", "during") for k in (i, j) if k)
+            if reading.clauses[i] == reading.clauses[j] or (timed and i and j):
+                reading.values["day_length"] = 60.0
+                reading.take([i, j], say("day_length", 60.0))
+                return
 
 
 def _read_phrases(reading: Reading) -> None:
@@ -164,25 +246,33 @@ def _level(reading: Reading, i: int) -> tuple[float | None, list[int]]:
     """How much of a thing its neighbours ask for: None where they do not say, and the words that do."""
     words, before = reading.words, reading.before(i)
     for j in before:
+        if words[j] == "nothing" and "but" in words[j:i]:
+            return 1.6, [j, j + 1]
         if words[j] in NEGATORS:
+            much = [k for k in before if k > j and LEVEL.get(words[k], 0) > 1]
+            return (0.45, [j, *much]) if words[j] == "not" and much else (0.0, [j])
+        if words[j] == "free" and words[j + 1] == "of":
             return 0.0, [j]
-    if reading.after(i) == "free":
-        return 0.0, [i + 1]
+    if reading.after(i) in ("free", "everywhere"):
+        return (0.0 if reading.after(i) == "free" else 1.6), [i + 1]
     for j in before:
         if (level := LEVEL.get(words[j])) is not None and j not in reading.used:
             boosts = [k for k in before if k < j and words[k] in BOOSTS]
             return max(0.0, 1 + (level - 1) * (1.4 if boosts else 1.0)), [*boosts, j]
-    if reading.after(i) == "everywhere":
-        return 1.6, [i + 1]
     return None, []
 
 
 def _read_amounts(reading: Reading) -> None:
+    denied: dict[int, bool] = {}
     for i, word in enumerate(reading.words):
         concept = WORD_OF.get(word)
         if concept is None or i in reading.used:
             continue
         level, used = _level(reading, i)
+        if level is None and _still_denied(reading, i, denied):
+            level = 0.0
+        if level == 0.0:
+            denied[i] = "without" in (reading.words[j] for j in used)
         if concept == "enemies" or concept in ENEMY_KINDS:
             _read_enemy(reading, i, concept, level, used)
         elif concept == "wind":
@@ -193,6 +283,16 @@ def _read_amounts(reading: Reading) -> None:
             if level is not None or concept not in reading.values:
                 reading.values[concept] = min(lexicon.TOP.get(concept, 1.0), scaled)
             reading.take([*used, i], say(concept, reading.values[concept]))
+
+
+def _still_denied(reading: Reading, i: int, denied: dict[int, bool]) -> bool:
+    """ "No spikes or ghosts", "without enemies and traps": whether the "no" reaches the second thing."""
+    for gap in (2, 3):
+        j = i - gap
+        if j in denied and reading.clauses[j] == reading.clauses[i]:
+            joint = reading.words[j + 1]
+            return joint in ("or", "nor") or (joint == "and" and denied[j])
+    return False
 
 
 def _read_wind(reading: Reading, i: int, level: float | None, used: list[int]) -> None:
@@ -211,7 +311,10 @@ def _read_wind(reading: Reading, i: int, level: float | None, used: list[int]) -
 
 def _read_enemy(reading: Reading, i: int, concept: str, level: float | None, used: list[int]) -> None:
     before, speed = reading.before(i), ""
-    for j in before:
+    if level is None and (count := _count(reading, i)) is not None:
+        reading.counts[concept], numbers = count
+        used, level = [*used, *numbers], 1.0
+    for j in [*before, *_said_after(reading, i)]:
         value = SETTINGS.get(reading.words[j], {}).get("speed")
         if value is not None:
             reading.enemy_speed = value
@@ -222,6 +325,39 @@ def _read_enemy(reading: Reading, i: int, concept: str, level: float | None, use
     else:
         reading.kinds[concept] = level if level is not None else reading.kinds.get(concept)
     reading.take([*used, i], (concept if level != 0 else f"no {concept}") + speed)
+
+
+_LINKS = frozenset(
+    "are is that which who move moves moving run runs fly flies walk walks crawl go goes".split()
+)
+
+
+def _said_after(reading: Reading, i: int) -> list[int]:
+    """Index of the pace that follows its enemy: "bats that fly very fast"."""
+    for j in range(i + 1, min(i + 5, len(reading.words))):
+        if reading.clauses[j] != reading.clauses[i]:
+            break
+        if "speed" in SETTINGS.get(reading.words[j], {}):
+            return [j] if j > i + 1 else []
+        if reading.words[j] not in _LINKS | BOOSTS:
+            break
+    return []
+
+
+def _count(reading: Reading, i: int) -> tuple[int, list[int]] | None:
+    """How many exactly, up to an adjective before the thing, and the words that say so."""
+    near = reading.before(i)
+    for j in near:
+        word = reading.words[j]
+        if word in ("couple", "pair"):
+            return 2, [j]
+        if word == "single":
+            return 1, [j]
+        if word in NUMBERS and NUMBERS[word] > 0:
+            return NUMBERS[word], [j]
+        if word.isdecimal() and len(word) < 3 and int(word) > 0:
+            return int(word), [j]
+    return None
 
 
 def _read_settings(reading: Reading) -> None:
@@ -249,12 +385,13 @@ def _apply(reading: Reading, concept: str, value: float, boosted: bool) -> str:
     return say(concept, reading.values[concept])
 
 
-def _read_looks(reading: Reading) -> None:
+def _read_looks(reading: Reading, mute: set[int]) -> None:
+    heard = [(i, word) for i, word in enumerate(reading.words) if i not in mute]
     for name, listed in lexicon.THEMES.items():
-        if hits := [i for i, word in enumerate(reading.words) if word in listed.split()]:
+        if hits := [i for i, word in heard if word in listed.split()]:
             reading.theme = reading.theme or name
             reading.take(hits, f"looks like {name}")
     for name, listed in lexicon.TAGS.items():
-        if hits := [i for i, word in enumerate(reading.words) if word in listed.split()]:
+        if hits := [i for i, word in heard if word in listed.split()]:
             reading.tags += (name,)
             reading.take(hits, f"decoration: {name}")

@@ -1,17 +1,17 @@
-"""Trains the heads and measures them: ``python -m worldmodel.text.training [--out FILE]``.
+"""Trains the heads and measures them: ``firstplay worldmodel train-prompt``.
 
-Every phrasing of ``phrasings.txt`` is in exactly one part, by its hash: a fifth is held out and never looked
-at in training; the rest is cut into folds, on whose out-of-fold scores the threshold is chosen. The words of
-the lexicon, labelled by the lexicon, are added to the training.
+Every phrasing of ``phrasings.txt`` is in one of five folds, by its hash; the threshold is chosen on scores
+that each fold got from the other four, and the heads that are kept are trained on all of them. The words of
+the lexicon, labelled by the lexicon, are added to the training. ``fresh_phrasings.txt`` only scores the
+result.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +24,15 @@ from worldmodel.text import lexicon
 from worldmodel.text.concepts import LABELS, labels_of
 from worldmodel.text.encoder import WIDTH, embed
 from worldmodel.text.guessing import guess_rest
-from worldmodel.text.heads import WEIGHTS, Heads
+from worldmodel.text.heads import Heads
 from worldmodel.text.reader import read
 
 PHRASINGS = Path(__file__).parent / "phrasings.txt"
-HELD_OUT, FOLDS = 5, 5
+FRESH = Path(__file__).parent / "fresh_phrasings.txt"
+FOLDS = 5
 WANTED_PRECISION = 0.9
+FRAMES = ("{}", "a world where {}", "{} please", "there is {}")
+"""What may stand around a phrasing: each is an example of its own."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +53,29 @@ class Phrase:
 
     text: str
     labels: frozenset[str]
+    """To be found."""
+    also: frozenset[str] = frozenset()
+    """Right when guessed, and no miss when not."""
 
     @property
-    def bucket(self) -> int:
-        return hashlib.sha256(self.text.encode()).digest()[0]
+    def fold(self) -> int:
+        return hashlib.sha256(self.text.encode()).digest()[0] % FOLDS
 
 
 @dataclass(frozen=True)
 class Quality:
     """Guesses against labels, over all phrases and labels."""
 
-    right: int
-    wrong: int
+    found: int
+    """Labels that were to be found and were."""
     missed: int
+    also: int
+    """Right guesses that nobody asked for."""
+    wrong: int
+
+    @property
+    def right(self) -> int:
+        return self.found + self.also
 
     @property
     def precision(self) -> float:
@@ -70,32 +83,42 @@ class Quality:
 
     @property
     def recall(self) -> float:
-        return self.right / max(1, self.right + self.missed)
+        return self.found / max(1, self.found + self.missed)
 
     def __str__(self) -> str:
-        guesses = self.right + self.wrong
-        return f"precision {self.precision:.3f}, recall {self.recall:.3f} ({self.right} of {guesses} right)"
+        guesses, wanted = self.right + self.wrong, self.found + self.missed
+        precision = (
+            f"precision {self.precision:.3f} {_interval(self.right, guesses)}, {self.right} of {guesses}"
+        )
+        recall = f"recall {self.recall:.3f} {_interval(self.found, wanted)}, {self.found} of {wanted}"
+        return f"{precision}; {recall}"
+
+
+def _interval(hits: int, of: int) -> str:
+    """Wilson's 95 % interval of a share."""
+    if not of:
+        return "(no case)"
+    share, z = hits / of, 1.96
+    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
+    half = z / (1 + z * z / of) * sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    return f"({middle - half:.2f}..{middle + half:.2f})"
 
 
 def read_phrasings(path: Path = PHRASINGS) -> list[Phrase]:
     """The hand-written phrasings. Raises ValueError for an unknown label."""
-    phrases, label = [], ""
+    phrases, section = [], ""
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
-            label = line.strip("[]")
-            if label not in {*LABELS, "nothing"}:
-                raise ValueError(f"{path.name}: [{label}] is no label of worldmodel.text.concepts")
+            section = line.strip("[]")
         elif line and not line.startswith("#"):
             text, _, further = line.partition("|")
-            labels = {label, *(part.strip() for part in further.split(",") if part.strip())} - {"nothing"}
-            phrases.append(Phrase(text.strip(), frozenset(labels)))
+            named = {section, *(part.strip() for part in further.split(",") if part.strip())}
+            if unknown := {name.removeprefix("?") for name in named} - {*LABELS, "nothing"}:
+                raise ValueError(f"{path.name}: {sorted(unknown)} are no labels of worldmodel.text.concepts")
+            also = frozenset(name[1:] for name in named if name.startswith("?"))
+            labels = frozenset(name for name in named if not name.startswith("?")) - {"nothing"}
+            phrases.append(Phrase(text.strip(), labels, also))
     return phrases
-
-
-def split(phrases: Sequence[Phrase]) -> tuple[list[Phrase], list[Phrase]]:
-    """For training, and held out."""
-    held = [p for p in phrases if p.bucket % HELD_OUT == 0]
-    return [p for p in phrases if p.bucket % HELD_OUT], held
 
 
 def plain_words() -> list[Phrase]:
@@ -108,21 +131,33 @@ def plain_words() -> list[Phrase]:
 
 def train_heads(phrases: Sequence[Phrase], config: HeadConfig = HeadConfig()) -> Heads:
     """Heads whose threshold is still to be chosen."""
-    names = [*LABELS, "nothing"]
-    examples = [p for p in (*phrases, *plain_words()) if len(p.labels) < 2]
-    inputs = torch.tensor(np.stack([embed(p.text) for p in examples])) * config.scale  # (N, WIDTH)
-    targets = torch.tensor([names.index(next(iter(p.labels), "nothing")) for p in examples])
-    weights = torch.zeros(len(names), WIDTH, requires_grad=True)
-    bias = torch.zeros(len(names), requires_grad=True)
+    framed = [(p, frame.format(p.text)) for frame in FRAMES for p in phrases]
+    examples = [*framed, *((p, p.text) for p in plain_words())]
+    inputs = torch.tensor(np.stack([embed(text) for _, text in examples])) * config.scale  # (N, WIDTH)
+    targets = torch.tensor(np.stack([_target(p.labels) for p, _ in examples]))  # (N, L + 1)
+    # What may be guessed or not has no say in the loss.
+    silent = torch.tensor(np.stack([_marks(p.also) for p, _ in examples])) * -30
+    weights = torch.zeros(targets.shape[1], WIDTH, requires_grad=True)
+    bias = torch.zeros(targets.shape[1], requires_grad=True)
     optimiser = torch.optim.Adam([weights, bias], config.rate)
     for _ in range(config.steps):
-        logits = inputs @ weights.T + bias
+        logits = inputs @ weights.T + bias + silent
         loss = functional.cross_entropy(logits, targets, label_smoothing=config.smoothing)
         loss = loss + config.decay * weights.square().sum()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     return Heads(LABELS, (weights * config.scale).detach().numpy(), bias.detach().numpy().copy(), 1.0)
+
+
+def _marks(labels: Collection[str]) -> NDArray[np.float32]:
+    return np.array([label in labels for label in (*LABELS, "nothing")], np.float32)
+
+
+def _target(labels: Collection[str]) -> NDArray[np.float32]:
+    marks = _marks(labels or {"nothing"})
+    shares: NDArray[np.float32] = marks / marks.sum()
+    return shares
 
 
 def choose_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
@@ -133,25 +168,31 @@ def choose_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_]) 
 
 def measure(guess: Callable[[str], Collection[str]], phrases: Sequence[Phrase]) -> Quality:
     """How well ``guess`` finds the labels of each phrase."""
-    pairs = [(frozenset(guess(p.text)), p.labels) for p in phrases]
-    right = sum(len(found & labels) for found, labels in pairs)
-    wrong = sum(len(found - labels) for found, labels in pairs)
-    return Quality(right, wrong, sum(len(labels - found) for found, labels in pairs))
+    pairs = [(frozenset(guess(p.text)), p) for p in phrases]
+    return Quality(
+        found=sum(len(said & p.labels) for said, p in pairs),
+        missed=sum(len(p.labels - said) for said, p in pairs),
+        also=sum(len(said & p.also) for said, p in pairs),
+        wrong=sum(len(said - p.labels - p.also) for said, p in pairs),
+    )
 
 
-def train(config: HeadConfig) -> Heads:
-    """Heads with the threshold that the folds of the training part ask for."""
-    phrases, _ = split(read_phrasings())
-    confidence, right = [], []
-    for fold in range(FOLDS):
-        heads = train_heads([p for p in phrases if p.bucket // HELD_OUT % FOLDS != fold], config)
-        for phrase in (p for p in phrases if p.bucket // HELD_OUT % FOLDS == fold):
-            scores = heads.scores(phrase.text)
-            if (best := int(scores.argmax())) < len(LABELS):
-                confidence.append(scores[best])
-                right.append(LABELS[best] in phrase.labels)
-    threshold = choose_threshold(np.array(confidence), np.array(right))
-    return replace(train_heads(phrases, config), threshold=threshold)
+def train(config: HeadConfig = HeadConfig()) -> tuple[Heads, Quality]:
+    """Heads with the threshold that the folds ask for, and how well the folds were read with it."""
+    phrases = read_phrasings()
+    folds = [train_heads([p for p in phrases if p.fold != fold], config) for fold in range(FOLDS)]
+    scores = np.stack([folds[p.fold].scores(p.text) for p in phrases])  # (N, L + 1)
+    best = scores.argmax(axis=1)
+    guessed = best < len(LABELS)
+    right = [LABELS[b] in p.labels | p.also for b, p in zip(best, phrases, strict=True) if b < len(LABELS)]
+    threshold = choose_threshold(scores.max(axis=1)[guessed], np.array(right))
+    cut = {p.text: replace(folds[p.fold], threshold=threshold) for p in phrases}
+    quality = measure(lambda text: _said(cut[text].guess(text)), phrases)
+    return replace(train_heads(phrases, config), threshold=threshold), quality
+
+
+def _said(label: str | None) -> list[str]:
+    return [] if label is None else [label]
 
 
 def save(heads: Heads, path: Path) -> None:
@@ -161,40 +202,16 @@ def save(heads: Heads, path: Path) -> None:
     save_file({"weights": heads.weights, "bias": heads.bias}, path, metadata=about)
 
 
-def report(heads: Heads) -> dict[str, str]:
-    """Precision and recall on the held-out phrasings, by who reads."""
-    _, held = split(read_phrasings())
-
-    def by_words(text: str) -> Collection[str]:
-        return labels_of(read(text))
-
-    def by_heads(text: str) -> Collection[str]:
-        label = heads.guess(text)
-        return [label] if label else []
+def score(heads: Heads, phrases: Sequence[Phrase]) -> dict[str, Quality]:
+    """Precision and recall by who reads: the lexicon, the heads, or both as a prompt is read."""
 
     def by_both(text: str) -> Collection[str]:
         reading = read(text)
         guess_rest(reading, heads)
         return labels_of(reading)
 
-    readers: dict[str, Callable[[str], Collection[str]]] = {
-        "lexicon": by_words,
-        "heads": by_heads,
-        "both": by_both,
+    return {
+        "lexicon": measure(lambda text: labels_of(read(text)), phrases),
+        "heads": measure(lambda text: _said(heads.guess(text)), phrases),
+        "both": measure(by_both, phrases),
     }
-    return {name: str(measure(reader, held)) for name, reader in readers.items()}
-
-
-def main() -> None:
-    """Train, save, and print the report as JSON."""
-    parser = argparse.ArgumentParser(description="Train the heads that read prompts by meaning.")
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
-    out: Path = parser.parse_args().out
-    torch.set_num_threads(1)
-    heads = train(HeadConfig())
-    save(heads, out)
-    print(json.dumps(report(heads), indent=2))  # noqa: T201 -- what the command is for
-
-
-if __name__ == "__main__":
-    main()
