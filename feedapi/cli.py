@@ -16,6 +16,7 @@ from moderation import cli as moderation_cli
 from policies import cli as policies_cli
 from worldmodel import cli as worldmodel_cli
 from worldmodel.limits import SEED
+from worldmodel.store import ModelError
 
 if TYPE_CHECKING:
     from worldmodel.protocol import WorldModel
@@ -146,12 +147,15 @@ def build_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; an unforeseen error is one line and exit code 3.
+    """Run the command line; missing weights are one line and exit code 2, an unforeseen error one line and 3.
 
     ``FIRSTPLAY_DEBUG=1`` shows its traceback.
     """
     try:
         build_app()()
+    except ModelError as error:  # any command that compiles a world may need the text encoder
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(BAD_INPUT) from None
     except Exception as error:
         if os.environ.get("FIRSTPLAY_DEBUG"):
             raise
