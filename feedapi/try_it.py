@@ -114,8 +114,8 @@ async def play(socket: WebSocket, seed: str = "0", spawn: str = "0") -> None:
 
 def prepare(path: Path) -> tuple[CompiledWorld, str]:
     """The compiled package at ``path``, and its prompt. Raises Unplayable naming the file and the field."""
+    from worldmodel.board import LayoutError
     from worldmodel.compiler import compile_world
-    from worldmodel.layout import LayoutError
     from worldmodel.package import PackageError, load_package
 
     try:

@@ -2,8 +2,8 @@
 
 ``#`` wall, ``.`` empty, ``^`` hazard, ``o`` coin, ``k`` key, ``D`` door (group 1), ``P`` portal (link 2,
 leads to the tile marked ``p``), ``L`` lever (link 3), ``C`` character (clip 0), ``G`` goal, ``@`` start,
-``w`` walker, ``g`` ghost, ``c`` chaser, ``f`` flyer, ``s`` spider, ``-`` platform that goes along, ``|`` one that
-goes up and down, ``~`` water, ``%`` ice. Everything outside the drawing is wall.
+``w`` walker, ``g`` ghost, ``c`` chaser, ``f`` flyer, ``s`` spider, ``-`` platform that goes along, ``|`` one
+that goes up and down, ``~`` water, ``%`` ice. Everything outside the drawing is wall.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy as np
 
 from worldmodel.compiled import Clip, CompiledWorld, Mechanics
 from worldmodel.constants import (
-    MOVER_SLOTS,
-    MOVERS,
     MAP_HEIGHT,
     MAP_WIDTH,
     MAX_LINKS,
+    MOVER_SLOTS,
+    MOVERS,
     SAMPLE_RATE,
     TILE,
     TILE_CLASSES,
-    Mover,
     LeverEffect,
+    Mover,
     Tile,
 )
 

@@ -32,7 +32,7 @@ _EFFECTS = {"none": LeverEffect.NONE, "lights_flash": LeverEffect.FLASH, "open_d
 def compile_world(package: WorldPackage) -> CompiledWorld:
     """Everything that a world model needs of a package.
 
-    Raises worldmodel.layout.LayoutError naming the object that cannot be placed.
+    Raises worldmodel.board.LayoutError naming the object that cannot be placed.
     """
     spec = package.spec
     meaning = _meaning(package)

@@ -22,7 +22,7 @@ MOVER_SLOTS = 12
 """Slots for what moves by itself: enemies and platforms."""
 MAX_ENEMIES, MAX_PLATFORMS = 8, 4
 PLATFORM_HALF = (24, 6)
-"""Half width and height of a moving platform's box, in units; players land on its top and pass it from below."""
+"""Half width and height of a moving platform's box, in units; who jumps passes it from below."""
 PLAYER_HALF = (10, 14)
 """Half width and height of the player's box, in units."""
 TERMINAL_SPEED = 16

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -304,25 +304,25 @@ class MediaUse:
 
 
 def _media_uses(spec: WorldSpec) -> Iterator[MediaUse]:
-    if spec.style.reference is not None:
-        yield MediaUse(spec.style.reference, "picture", ("style", "reference"))
-    if spec.style.video is not None:
-        yield MediaUse(spec.style.video, "video", ("style", "video"))
-    if spec.style.backdrop is not None:
-        yield MediaUse(spec.style.backdrop, "picture", ("style", "backdrop"))
-    for who, name in spec.style.sprites:
-        if name is not None:
-            yield MediaUse(name, "picture", ("style", "sprites", who))
+    style = spec.style
+    pictures = {"reference": style.reference, "backdrop": style.backdrop}
+    yield from _named(pictures.items(), "picture", "style")
+    yield from _named([("video", style.video)], "video", "style")
+    yield from _named(style.sprites, "picture", "style", "sprites")
     for index, thing in enumerate(spec.objects):
-        if isinstance(thing, Sign) and thing.image is not None:
-            yield MediaUse(thing.image, "picture", ("objects", index, "image"))
+        if isinstance(thing, Sign):
+            yield from _named([("image", thing.image)], "picture", "objects", index)
         if isinstance(thing, Character):
-            yield MediaUse(thing.says, "sound", ("objects", index, "says"))
-    if spec.music is not None:
-        yield MediaUse(spec.music, "sound", ("music",))
-    for event, name in spec.effects:
+            yield from _named([("says", thing.says)], "sound", "objects", index)
+    yield from _named([("music", spec.music)], "sound")
+    yield from _named(spec.effects, "sound", "effects")
+
+
+def _named(fields: Iterable[tuple[str, str | None]], kind: MediaKind, *path: str | int) -> Iterator[MediaUse]:
+    """The fields under ``path`` that name a medium."""
+    for field, name in fields:
         if name is not None:
-            yield MediaUse(name, "sound", ("effects", event))
+            yield MediaUse(name, kind, (*path, field))
 
 
 def json_schema() -> dict[str, Any]:

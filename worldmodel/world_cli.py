@@ -89,7 +89,7 @@ def _summary(package: WorldPackage) -> dict[str, Any]:
 def _compiled(package: WorldPackage) -> dict[str, Any]:
     """What the compiler made of the words; without the text encoder, why it could not.
 
-    Raises worldmodel.layout.LayoutError naming the object that cannot be placed.
+    Raises worldmodel.board.LayoutError naming the object that cannot be placed.
     """
     from worldmodel.compiler import compile_world
     from worldmodel.store import ModelError
