@@ -77,7 +77,7 @@ def _side_hazards(board: Board, share: float) -> None:
     """Spikes on the ground or in a pit, with flat ground on both sides."""
     fast = board.plan.mechanics.speed >= 5
     for run in board.terrain.runs:
-        wanted = int(board.rng.binomial(max(1, (run.x1 - run.x0) // 5), min(0.9, 0.15 + share)))
+        wanted = int(board.rng.binomial(max(1, (run.x1 - run.x0) // 4), min(0.9, 0.15 + share)))
         for x in shuffled(board.rng, run.x0 + 2, run.x1 - 3):
             width = int(board.rng.integers(1, 3 if fast else 2))
             roomy = run.y - run.top >= 3 and board.free(x - 2, run.y - 3, x + width + 2, run.y + 1)
@@ -109,7 +109,7 @@ def add_coins(board: Board) -> None:
     for x, y, _ in board.shelves:
         if board.rng.random() < share and board.tiles[y, x] == Tile.EMPTY:
             board.tiles[y, x] = Tile.COIN
-    chance = share * (0.3 if board.terrain.top_view else 1.4)
+    chance = share * 0.3 if board.terrain.top_view else 1.2 * share**1.5
     for run in (run for run in board.terrain.runs for _ in range(1 if board.terrain.top_view else 3)):
         if board.rng.random() > chance:
             continue

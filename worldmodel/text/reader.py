@@ -259,6 +259,23 @@ def _level(reading: Reading, i: int) -> tuple[float | None, list[int]]:
         if (level := LEVEL.get(words[j])) is not None and j not in reading.used:
             boosts = [k for k in before if k < j and words[k] in BOOSTS]
             return max(0.0, 1 + (level - 1) * (1.4 if boosts else 1.0)), [*boosts, j]
+    return _predicate(reading, i)
+
+
+def _predicate(reading: Reading, i: int) -> tuple[float | None, list[int]]:
+    """A level that is said of a thing: "gravity is very weak"."""
+    words, used = reading.words, [i + 1]
+    if reading.after(i) not in {"is", "are", "was", "feels", "seems"}:
+        return None, []
+    for j in range(i + 2, min(i + 4, len(words))):
+        if reading.clauses[j] != reading.clauses[i]:
+            break
+        used.append(j)
+        if (level := LEVEL.get(words[j])) is not None:
+            boosted = any(words[k] in BOOSTS for k in used)
+            return max(0.0, 1 + (level - 1) * (1.4 if boosted else 1.0)), used
+        if words[j] not in BOOSTS:
+            break
     return None, []
 
 
@@ -328,7 +345,8 @@ def _read_enemy(reading: Reading, i: int, concept: str, level: float | None, use
 
 
 _LINKS = frozenset(
-    "are is that which who move moves moving run runs fly flies walk walks crawl go goes".split()
+    "are is that which who move moves moving run runs fly flies walk walks crawl go goes drift drifts "
+    "float floats".split()
 )
 
 
