@@ -11,6 +11,7 @@ hide it.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 from collections.abc import Callable
@@ -153,6 +154,7 @@ def _played(world_model: str) -> Callable[[Board, int], Pixels]:
         above = np.array([[(x0 + x1) // 2, y0 - 1]], dtype=np.int16)
         world = replace(
             world,
+            key=hashlib.sha256(painted.tobytes()).hexdigest(),  # a bank holds each key once
             picture=painted,
             spawns=above,
             mover_kinds=np.zeros_like(world.mover_kinds),
