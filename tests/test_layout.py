@@ -345,9 +345,9 @@ def tunnels(layout: Layout) -> int:
     [
         ("normal", "verticality", height_range),
         ("normal", "rooms", hanging_walls),
-        ("normal", "density", lambda layout: -open_share(layout)),
-        ("top", "density", lambda layout: -open_share(layout)),
-        ("top", "rooms", lambda layout: -open_share(layout)),
+        ("normal", "density", lambda layout: 1 - open_share(layout)),
+        ("top", "density", lambda layout: 1 - open_share(layout)),
+        ("top", "rooms", lambda layout: 1 - open_share(layout)),
         ("top", "branches", lambda layout: float((layout.tiles != Tile.SOLID).sum())),
         ("normal", "water", lambda layout: count(layout, Tile.WATER)),
         ("top", "water", lambda layout: count(layout, Tile.WATER)),
