@@ -18,17 +18,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from feedapi.session import action_of
 from feedapi.wire import Key
 from tests.exported import exported, random_model, yards
+from tests.test_feed_browser import browser
 from worldmodel.browser import server, write_site
 from worldmodel.constants import MOVER_SLOTS
 from worldmodel.export import STATE
 from worldmodel.noise import dice
 
-CHROMIUM = Path("/usr/bin/chromium")
+__all__ = ["browser"]  # a fixture
 SEED, STEPS, WORLD = 2**62 + 12345, 30, 3
 """A seed that a number of JavaScript does not hold."""
 PLAY = """
@@ -57,18 +58,6 @@ def served(running: ThreadingHTTPServer) -> Iterator[str]:
         running.shutdown()
         running.server_close()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"{CHROMIUM} is missing: apt-get install chromium")
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
