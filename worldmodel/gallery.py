@@ -77,7 +77,7 @@ EVALUATION_MECHANICS = (
     _mechanics(enemies="ghosts", wind=0.8, double_jump=True),
     _mechanics(enemies="walkers", view="top", water=0.5, wind=0.5, darkness=0.5),
     _mechanics(enemies="flyers", platforms=0.8, wind=-0.6, day_length=30.0),
-    _mechanics(enemies="spiders", gravity=0.4, water=0.7, coins_needed=2),
+    _mechanics(enemies="spiders", gravity=0.4, water=0.7, platforms=0.6, coins_needed=2),
     _mechanics(enemies="walkers", gravity=1.8, ice=0.9, hazards=0.7),
     _mechanics(enemies="spiders", platforms=0.8, double_jump=True, day_length=60.0, jump=1.3),
     _mechanics(enemies="ghosts", view="top", speed=1.5),

@@ -6,10 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from worldmodel.spec import WorldSpec
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,13 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Design:
+    """What a creator asked for, as a whole: rules on mechanics look at it."""
+
+    spec: WorldSpec
+
+
+@dataclass(frozen=True)
 class Detection:
     """One thing seen in one item."""
 
@@ -73,7 +83,7 @@ class DetectorCard:
 
     name: str
     version: str
-    modality: Literal["picture", "motion", "sound", "text"]
+    modality: Literal["picture", "motion", "sound", "text", "design"]
     labels: tuple[str, ...]
     licence: str
     weights: tuple[str, ...] = ()
@@ -85,7 +95,7 @@ class DetectorCard:
     """Rough milliseconds per item on one CPU thread."""
 
 
-Item = TypeVar("Item", Picture, Motion, Sound, Text)
+Item = TypeVar("Item", Picture, Motion, Sound, Text, Design)
 
 
 class Detector(ABC, Generic[Item]):
