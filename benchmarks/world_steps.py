@@ -2,6 +2,7 @@
 
 python benchmarks/world_steps.py [--seconds 3] [--threads 1] [--device cuda] [--json FILE]
 
+On the CPU the exported step is measured beside them, under ONNX Runtime, row by row: its graph is of one player.
 On a CUDA device the step is captured as a graph and the curve goes from batch 1 to 8,192; the share of the
 roofline compares with the peaks that the options name (defaults: what an H200 measured).
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -23,13 +25,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from worldmodel.compiled import CompiledWorld
 from worldmodel.constants import ACTIONS, FRAME
+from worldmodel.export import ExportedStep, export_step, world_inputs
 from worldmodel.gallery import generated_worlds
 from worldmodel.graphed import GraphedStep
 from worldmodel.models import load_model
 from worldmodel.neural import NeuralWorldModel
 from worldmodel.protocol import State, WorldModel
 
-BATCHES = {"cpu": (1, 32, 128), "cuda": (1, 8, 32, 128, 512, 2048, 8192)}
+BATCHES = {"cpu": (1, 2, 4, 8, 32, 128), "cuda": (1, 8, 32, 128, 512, 2048, 8192)}
 
 
 @dataclass
@@ -64,7 +67,7 @@ def measure(model: WorldModel, world: CompiledWorld, batch: int, seconds: float,
     actions = torch.arange(batch, device=model.device) % ACTIONS
     step = stepper(model, state, frames=frames)
     times: list[float] = []
-    state = step(state, actions)
+    state = step(state, actions)  # the first one warms up
     until = time.perf_counter() + seconds
     while time.perf_counter() < until or len(times) < 5:
         begun = time.perf_counter()
@@ -72,8 +75,33 @@ def measure(model: WorldModel, world: CompiledWorld, batch: int, seconds: float,
         if model.device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - begun)
+    return _row(model.card.name, batch, times, frames=frames)
+
+
+def measure_exported(
+    model: NeuralWorldModel, world: CompiledWorld, threads: int, batches: tuple[int, ...], seconds: float
+) -> list[Row]:
+    """The exported step with its frame, one row after the other, from one state again and again."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "step.onnx"
+        export_step(model, world, path)
+        step, told, rows = ExportedStep(path, threads), world_inputs(world), []
+        for batch in batches:
+            state = model.spawn([world] * batch, list(range(batch)))
+            times: list[float] = []
+            until = time.perf_counter() + seconds
+            while time.perf_counter() < until or len(times) < 5:
+                begun = time.perf_counter()
+                for row in range(batch):
+                    step(told, state[row : row + 1], row % ACTIONS)
+                times.append(time.perf_counter() - begun)
+            rows.append(_row("exported", batch, times[1:], frames=True))
+    return rows
+
+
+def _row(model: str, batch: int, times: list[float], *, frames: bool) -> Row:
     middle, late = np.percentile(times, [50, 95]) * 1000
-    return Row(model.card.name, batch, frames, batch * len(times) / sum(times), float(middle), float(late))
+    return Row(model, batch, frames, batch * len(times) / sum(times), float(middle), float(late))
 
 
 def flops_per_step(model: NeuralWorldModel, world: CompiledWorld) -> int:
@@ -111,6 +139,8 @@ def main() -> None:
         for batch in BATCHES[wanted.device]
         for frames in (True, False)
     ]
+    if wanted.device == "cpu":
+        rows += measure_exported(neural, world, wanted.threads, BATCHES["cpu"], wanted.seconds)
     flops, memory = flops_per_step(neural, world), bytes_per_session(neural, world)
     _print(rows, wanted.threads)
     best = max(row.steps_per_second for row in rows if row.model == "neural" and row.frames)
