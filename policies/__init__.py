@@ -7,7 +7,8 @@ Imports nothing else of firstplay and does no I/O but reading bundle files.
     <Verdict.NEEDS_REVIEW: 'needs_review'>
 """
 
-from policies.bundle import Bundle, Rule, load_bundle
+from policies.bundle import Bundle, load_bundle
+from policies.compiling import Rule
 from policies.engine import decide
 from policies.errors import BundleError, Problem
 from policies.types import (
@@ -18,6 +19,8 @@ from policies.types import (
     DetectorRun,
     Finding,
     Fired,
+    Ground,
+    Rating,
     Source,
     Verdict,
 )
@@ -32,7 +35,9 @@ __all__ = [
     "DetectorRun",
     "Finding",
     "Fired",
+    "Ground",
     "Problem",
+    "Rating",
     "Rule",
     "Source",
     "Verdict",

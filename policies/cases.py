@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from policies.bundle import Bundle
 from policies.engine import decide
-from policies.schema import CaseFinding, CaseSpec
+from policies.errors import suggest
+from policies.files import Key
+from policies.schema import CaseFinding, CaseSpec, Header
 from policies.types import Context, Coverage, Decision, DetectorRun, Finding, Source
+
+if TYPE_CHECKING:
+    from policies.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -34,21 +40,58 @@ def failures(bundle: Bundle) -> list[Failure]:
 def check(bundle: Bundle, case: CaseSpec) -> Failure | None:
     """Run one case."""
     decision = run(bundle, case)
-    if decision.verdict != case.expect:
-        rules = ", ".join(f.rule for f in decision.fired) or "no rule fired"
-        return Failure(case.name, case.expect, f"{decision.verdict.value} ({rules})")
     names = sorted(f.rule for f in decision.fired)
+    if decision.verdict != case.expect:
+        return Failure(
+            case.name, case.expect, f"{decision.verdict.value} ({', '.join(names) or 'no rule fired'})"
+        )
     if case.fired is not None and sorted(case.fired) != names:
         expected = ", ".join(sorted(case.fired)) or "no rule"
         return Failure(case.name, f"{expected} to fire", ", ".join(names) or "none")
+    if case.rating is not None and decision.rating is not None and decision.rating.age != case.rating:
+        return Failure(case.name, f"an age rating of {case.rating}", str(decision.rating.age))
+    if case.approvals is not None and decision.approvals != case.approvals:
+        return Failure(case.name, f"{case.approvals} people to agree", str(decision.approvals))
     return None
+
+
+def misspelt(
+    case: CaseSpec, header: Header, rules: Collection[str]
+) -> Iterator[tuple[tuple[Key, ...], str, str]]:
+    """Path in the case, problem and remedy of every name that the bundle does not know."""
+    detectors = header.detectors
+    named: list[tuple[tuple[Key, ...], str]] = [
+        *((("findings", i, "detector"), finding.detector) for i, finding in enumerate(case.findings)),
+        *((("failed", i), name) for i, name in enumerate(case.failed)),
+        *((("absent", i), name) for i, name in enumerate(case.absent)),
+        *((("uncovered", name), name) for name in case.uncovered),
+    ]
+    for keys, name in named:
+        if name not in detectors:
+            yield keys, f"unknown detector {name}", suggest(name, detectors)
+    for i, finding in enumerate(case.findings):
+        entry = detectors.get(finding.detector)
+        if entry and finding.label not in entry.labels:
+            problem = f"{finding.detector} has no label {finding.label}"
+            yield ("findings", i, "label"), problem, suggest(finding.label, entry.labels)
+    for i, rule in enumerate(case.fired or ()):
+        if rule not in rules:
+            yield ("fired", i), f"unknown rule {rule}", suggest(rule, rules)
 
 
 def run(bundle: Bundle, case: CaseSpec) -> Decision:
     """The decision on a case; detectors that it does not name as failed or absent ran everywhere."""
-    findings = [f for item in case.findings for f in _findings(item)]
+    findings = findings_of(case)
     runs = [
-        DetectorRun(name, "999", source, 1, ok=name not in case.failed, error=_error(name, case))
+        DetectorRun(
+            name,
+            "999",
+            source,
+            1,
+            ok=name not in case.failed,
+            error="made to fail by the case" if name in case.failed else None,
+            uncovered=case.uncovered.get(name, ()),
+        )
         for name in sorted(bundle.header.detectors)
         for source in Source
         if name not in case.absent
@@ -56,7 +99,15 @@ def run(bundle: Bundle, case: CaseSpec) -> Decision:
     coverage = sufficient_coverage(bundle)
     if case.coverage == "too_little":
         coverage = replace(coverage, sample_episodes=bundle.header.coverage.min_sample_episodes - 1)
-    return decide(bundle, findings, runs, coverage, Context(stage=case.stage))
+    context = Context(
+        stage=case.stage,
+        remix=case.remix,
+        prior_rejections=case.prior_rejections,
+        submissions_today=case.submissions_today,
+        age_band=case.age_band or "",
+        region=case.region or "",
+    )
+    return decide(bundle, findings, runs, coverage, context)
 
 
 def sufficient_coverage(bundle: Bundle) -> Coverage:
@@ -70,13 +121,9 @@ def sufficient_coverage(bundle: Bundle) -> Coverage:
     )
 
 
-def _error(name: str, case: CaseSpec) -> str | None:
-    return "made to fail by the case" if name in case.failed else None
-
-
-def _findings(item: CaseFinding) -> list[Finding]:
-    starts = [item.start + i * item.every for i in range(item.times)]
-    return [_finding(item, start) for start in starts]
+def findings_of(case: CaseSpec) -> list[Finding]:
+    """What a case says that detectors found."""
+    return [_finding(item, item.start + i * item.every) for item in case.findings for i in range(item.times)]
 
 
 def _finding(item: CaseFinding, start: float) -> Finding:

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Literal, TypeAlias
 
+from policies import wording
 from policies.bound import upper_bound
-from policies.bundle import Bundle, Rule
-from policies.evidence import Index, Strengths, Value
+from policies.bundle import Bundle
+from policies.compiling import Conditions, Rule
+from policies.evidence import Evidence, Index, Strengths, Value
 from policies.expressions import Expression
-from policies.types import Bound, Context, Coverage, Decision, DetectorRun, Finding, Fired, Source, Verdict
+from policies.schema import Quota, Rate
+from policies.schemes import LOWEST_AGE
+from policies.types import (
+    Bound,
+    Context,
+    Coverage,
+    Decision,
+    DetectorRun,
+    Finding,
+    Fired,
+    Ground,
+    Rating,
+    Source,
+    Verdict,
+)
 
 SEVERITY = {Verdict.CLEARED: 0, Verdict.INCONCLUSIVE: 1, Verdict.NEEDS_REVIEW: 2, Verdict.REJECTED: 3}
 """The most severe outcome wins."""
 _ACTIONS = {"reject": Verdict.REJECTED, "needs_review": Verdict.NEEDS_REVIEW}
-_SOURCES = {Source.MEDIA: "the submitted media", Source.PLAYTHROUGH: "playthroughs", Source.LIVE: "live play"}
-_LONGEST_QUOTE = 120
+_DRAWS = 2**32
 Basis: TypeAlias = Literal["when", "review", "missing", "none"]
+Runs: TypeAlias = Mapping[str, Sequence[DetectorRun]]
+"""By detector."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +45,15 @@ class _Outcome:
     """What one rule says, and why."""
 
     rule: Rule
+    conditions: Conditions
     verdict: Verdict
     basis: Basis
     findings: Strengths
     missing: tuple[str, ...]
     """Why its detectors cannot be relied on, one sentence each."""
     values: dict[str, Value]
+    rated: tuple[tuple[Rate, Strengths], ...] = field(default=())
+    """What raises the age rating, with the findings that do."""
 
 
 def decide(
@@ -40,31 +62,54 @@ def decide(
     runs: Sequence[DetectorRun],
     coverage: Coverage,
     context: Context | None = None,
+    version: str | None = None,
 ) -> Decision:
     """Decide on one world version, or on one live session (``Context(stage="live")``).
 
     Deterministic and independent of the order of findings and runs. A detector that had nothing to look
     at reports a run with ``items=0, ok=True``; one without a run counts as missing. Too little coverage
-    never clears.
+    never clears. ``version`` is the version's content hash: with the policy's it draws the worlds that a
+    person sees as well (``quality_sampling``); without it none is drawn.
     """
     context = context or Context()
-    index = Index(findings)
+    live = context.stage == "live"
+    index, by_detector = Index(findings), _by_detector(runs)
     rules = [rule for rule in bundle.rules if _stage_sources(rule, context)]
-    outcomes = [_evaluate(rule, index, runs, context) for rule in rules]
-    shortfalls = [] if context.stage == "live" else _shortfalls(bundle, coverage)
-    verdict = max((o.verdict for o in outcomes), key=SEVERITY.__getitem__, default=Verdict.CLEARED)
-    if shortfalls and verdict is Verdict.CLEARED:
-        verdict = Verdict.INCONCLUSIVE
+    outcomes = [_evaluate(rule, index, by_detector, context) for rule in rules]
+    shortfalls = [] if live else _shortfalls(bundle, coverage)
+    quotas = [] if live else [q for q in bundle.header.quotas if getattr(context, q.of) > q.limit]
+    verdict = _verdict(outcomes, shortfalls, quotas)
     fired = tuple(_fired(o) for o in sorted(outcomes, key=_weight) if o.basis != "none")
     return Decision(
         verdict=verdict,
         policy=bundle.name,
         policy_hash=bundle.sha256,
         fired=fired,
-        reasons=_reasons(outcomes, fired, shortfalls, coverage, context),
-        bounds=() if context.stage == "live" else _bounds(outcomes, coverage),
+        reasons=_reasons(outcomes, fired, [*shortfalls, *(q.explanation for q in quotas)], coverage, context),
+        bounds=() if live else _bounds(outcomes, coverage),
         trace=tuple(_trace(o) for o in outcomes),
+        rating=None if live else _rating(outcomes, bool(shortfalls)),
+        approvals=2 if any(one.four_eyes for one in fired) else 1,
+        escalate=any(quota.then == "escalate" for quota in quotas),
+        sampled=not live and verdict in {Verdict.CLEARED, Verdict.REJECTED} and _drawn(bundle, version),
     )
+
+
+def _verdict(outcomes: Sequence[_Outcome], shortfalls: Sequence[str], quotas: Sequence[Quota]) -> Verdict:
+    candidates = [Verdict.CLEARED, *(o.verdict for o in outcomes)]
+    if shortfalls:
+        candidates.append(Verdict.INCONCLUSIVE)
+    if quotas:
+        candidates.append(Verdict.NEEDS_REVIEW)
+    return max(candidates, key=SEVERITY.__getitem__)
+
+
+def _drawn(bundle: Bundle, version: str | None) -> bool:
+    """Whether a person checks this decision: nobody can tell beforehand, everybody can tell afterwards."""
+    if version is None:
+        return False
+    digest = hashlib.sha256(f"{bundle.sha256}:{version}".encode()).digest()
+    return int.from_bytes(digest[:4]) / _DRAWS < bundle.header.quality_sampling
 
 
 def _stage_sources(rule: Rule, context: Context) -> frozenset[Source]:
@@ -72,52 +117,77 @@ def _stage_sources(rule: Rule, context: Context) -> frozenset[Source]:
     return scope & {Source.LIVE} if context.stage == "live" else scope
 
 
-def _evaluate(rule: Rule, index: Index, runs: Sequence[DetectorRun], context: Context) -> _Outcome:
+def _by_detector(runs: Sequence[DetectorRun]) -> dict[str, list[DetectorRun]]:
+    """Distinct runs: thousands of pieces of work say the same."""
+    grouped: dict[str, list[DetectorRun]] = {}
+    for run in dict.fromkeys(runs):
+        grouped.setdefault(run.detector, []).append(run)
+    return grouped
+
+
+def _evaluate(rule: Rule, index: Index, runs: Runs, context: Context) -> _Outcome:
     sources = _stage_sources(rule, context)
     evidence = index.view(rule.detectors, sources)
     missing = _missing(rule, runs, sources, context)
-    values = {k: v for e in (rule.when, rule.review) if e for k, v in e.values(evidence).items()}
+    conditions = rule.conditions(context)
+    values = {k: v for e in conditions.every for k, v in e.values(evidence).items()}
+    rated = _rated(rule, conditions, evidence, context)
 
     def outcome(verdict: Verdict, basis: Basis, condition: Expression | None = None) -> _Outcome:
         found = condition.explain(evidence, context) if condition else ()
-        return _Outcome(rule, verdict, basis, found, missing, values)
+        return _Outcome(rule, conditions, verdict, basis, found, missing, values, rated)
 
-    candidates = [outcome(Verdict.CLEARED, "none")]
-    if missing and rule.spec.on_missing != "ignore":
-        candidates.append(outcome(_ACTIONS[rule.spec.on_missing], "missing"))
-    if rule.review and rule.review.holds(evidence, context):
-        candidates.append(outcome(Verdict.NEEDS_REVIEW, "review", rule.review))
-    if rule.when and rule.when.holds(evidence, context):
-        candidates.append(outcome(_action(rule), "when", rule.when))
-    return max(reversed(candidates), key=lambda o: SEVERITY[o.verdict])
+    if conditions.when and conditions.when.holds(evidence, context):
+        yes = outcome(_action(rule), "when", conditions.when)
+    elif conditions.review and conditions.review.holds(evidence, context):
+        yes = outcome(Verdict.NEEDS_REVIEW, "review", conditions.review)
+    else:
+        yes = outcome(Verdict.CLEARED, "none")
+    if not missing or rule.spec.on_missing == "ignore":
+        return yes
+    no = outcome(_ACTIONS[rule.spec.on_missing], "missing")
+    return max((yes, no), key=lambda o: SEVERITY[o.verdict])
 
 
 def _action(rule: Rule) -> Verdict:
     return Verdict.NEEDS_REVIEW if rule.spec.requires_human else _ACTIONS[rule.spec.action]
 
 
-def _missing(
-    rule: Rule, runs: Sequence[DetectorRun], sources: frozenset[Source], context: Context
-) -> tuple[str, ...]:
+def _missing(rule: Rule, runs: Runs, sources: frozenset[Source], context: Context) -> tuple[str, ...]:
     """Why each detector of the rule that cannot be relied on cannot."""
     required = frozenset({Source.LIVE}) if context.stage == "live" else rule.required
-    reasons = []
-    for use in sorted(rule.spec.detectors, key=lambda use: use.name):
-        own = [run for run in runs if run.detector == use.name and run.source in sources]
-        errors = sorted({run.error or "no reason given" for run in own if not run.ok})
-        recent = {r.source for r in own if r.ok and _version(r.version) >= _version(use.min_version)}
-        if errors:
-            reasons.append(f"{use.name} failed ({_quote(errors[0])})")
-        elif unseen := sorted(required - recent):
-            old = any(run.ok and run.source in unseen for run in own)
-            what = f"ran in a version before {use.min_version}" if old else "never ran"
-            reasons.append(f"{use.name} {what} on {_SOURCES[unseen[0]]}")
-    return tuple(reasons)
+    uses = sorted(rule.spec.detectors, key=lambda use: use.name)
+    reasons = (
+        _unreliable(use.name, use.min_version, rule.uses[use.name], own, required)
+        for use in uses
+        for own in [[run for run in runs.get(use.name, ()) if run.source in sources]]
+    )
+    return tuple(reason for reason in reasons if reason is not None)
+
+
+def _unreliable(
+    name: str,
+    min_version: str,
+    labels: frozenset[str],
+    runs: Sequence[DetectorRun],
+    required: frozenset[Source],
+) -> str | None:
+    if errors := sorted({run.error or "no reason given" for run in runs if not run.ok}):
+        return f"{name} failed ({wording.quote(errors[0])})"
+    recent = {run.source for run in runs if _version(run.version) >= _version(min_version)}
+    if unseen := sorted(required - recent):
+        old = any(run.source in unseen for run in runs)
+        what = f"ran in a version before {min_version}" if old else "never ran"
+        return f"{name} {what} on {wording.SOURCES[unseen[0]]}"
+    if unjudged := sorted({label for run in runs for label in run.uncovered} & labels):
+        return f"{name} cannot judge {', '.join(label.replace('_', ' ') for label in unjudged)}"
+    return None
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """The leading numbers of a version, without trailing zeros: ``3``, ``3.0`` and ``3.0-rc1`` are equal."""
-    numbers = [int("".join(filter(str.isdigit, part)) or 0) for part in text.partition("-")[0].split(".")]
+    """The leading numbers of a version, without trailing zeros: ``3``, ``3.0`` and ``3-rc1`` are equal."""
+    release = re.split(r"[-+]", text, maxsplit=1)[0]
+    numbers = [int("".join(filter(str.isdigit, part)) or 0) for part in release.split(".")]
     while numbers and numbers[-1] == 0:
         numbers.pop()
     return tuple(numbers)
@@ -147,12 +217,47 @@ def _shortfalls(bundle: Bundle, coverage: Coverage) -> list[str]:
 
 
 def _bounds(outcomes: Sequence[_Outcome], coverage: Coverage) -> tuple[Bound, ...]:
-    """For each rule about play that saw nothing and whose detectors all ran."""
-    quiet = (o for o in outcomes if o.basis == "none" and not o.missing)
+    """For each rule against something in play that saw nothing and whose detectors all ran."""
+    quiet = (o for o in outcomes if o.rule.blocks and o.basis == "none" and not o.missing)
     return tuple(
-        Bound(o.rule.id, recall, coverage.sample_episodes, upper_bound(coverage.sample_episodes, recall))
+        _bound(o.rule, recall, coverage)
         for o in quiet
         if (recall := o.rule.recall) is not None and Source.PLAYTHROUGH in o.rule.spec.scope
+    )
+
+
+def _bound(rule: Rule, recall: float, coverage: Coverage) -> Bound:
+    """With the recall of a rule's detectors as they look: at little, they also find less."""
+    recall *= min(coverage.kept.get(name, 1.0) for name in rule.detectors)
+    upper = upper_bound(coverage.sample_episodes, recall) if recall > 0 else 1.0
+    return Bound(rule.id, recall, coverage.sample_episodes, upper)
+
+
+def _rated(
+    rule: Rule, conditions: Conditions, evidence: Evidence, context: Context
+) -> tuple[tuple[Rate, Strengths], ...]:
+    pairs = zip(rule.spec.rates, conditions.rates, strict=True)
+    return tuple((rate, e.explain(evidence, context)) for rate, e in pairs if e.holds(evidence, context))
+
+
+def _rating(outcomes: Sequence[_Outcome], too_little: bool) -> Rating:
+    grounds = [
+        Ground(
+            outcome.rule.id,
+            rate.age,
+            rate.descriptor,
+            tuple(f.id for f in found),
+            wording.sentence(outcome.rule.spec.explanation, found),
+        )
+        for outcome in outcomes
+        for rate, found in outcome.rated
+    ]
+    grounds.sort(key=lambda ground: (-ground.age, ground.descriptor, ground.rule))
+    return Rating(
+        age=max((ground.age for ground in grounds), default=LOWEST_AGE),
+        descriptors=tuple(dict.fromkeys(ground.descriptor for ground in grounds)),
+        grounds=tuple(grounds),
+        provisional=too_little or any(o.missing and o.rule.spec.rates for o in outcomes),
     )
 
 
@@ -171,62 +276,31 @@ def _fired(outcome: _Outcome) -> Fired:
         explanation=_explanation(outcome),
         title=spec.title,
         guideline=spec.guideline,
+        four_eyes=spec.four_eyes,
     )
 
 
 def _explanation(outcome: _Outcome) -> str:
-    if outcome.basis == "missing" or not outcome.findings:
-        why = "; ".join(outcome.missing) or "its condition holds without a finding"
-        return f"{outcome.rule.spec.title} could not be judged: {why}." if outcome.missing else f"{why}."
-    sentence = outcome.rule.spec.explanation.format_map(_facts(outcome.findings))
-    return f"{sentence} Besides, {'; '.join(outcome.missing)}." if outcome.missing else sentence
-
-
-def _facts(findings: Strengths) -> dict[str, object]:
-    first = next((f for f in findings if f.text), findings[0])
-    same = [f for f in findings if (f.playthrough, f.media) == (first.playthrough, first.media)]
-    seconds = max(max(f.start, f.end) for f in same) - min(f.start for f in same)
-    return {
-        "text": _quote(first.text or ""),
-        "label": first.label.replace("_", " "),
-        "detector": first.detector,
-        "score": first.score,
-        "at": f"{int(first.start // 60)}:{first.start % 60:04.1f}",
-        "where": _where(first),
-        "count": len(findings),
-        "seconds": seconds,
-        "episodes": len({f.playthrough for f in findings} - {None}),
-    }
-
-
-def _where(finding: Finding) -> str:
-    if finding.media:
-        return f"the submitted {_quote(finding.media)}"
-    return (
-        f"playthrough {_quote(finding.playthrough)[:8]}" if finding.playthrough else _SOURCES[finding.source]
-    )
-
-
-def _quote(text: str) -> str:
-    """Printable, on one line and short: it goes into sentences."""
-    clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return clean if len(clean) <= _LONGEST_QUOTE else clean[: _LONGEST_QUOTE - 1] + "…"
+    if outcome.basis == "missing":
+        return f"{outcome.rule.spec.title} could not be judged: {'; '.join(outcome.missing)}."
+    said = wording.sentence(outcome.rule.spec.explanation, outcome.findings)
+    return f"{said} Besides, {'; '.join(outcome.missing)}." if outcome.missing else said
 
 
 def _reasons(
     outcomes: Sequence[_Outcome],
     fired: Sequence[Fired],
-    shortfalls: Sequence[str],
+    obstacles: Sequence[str],
     coverage: Coverage,
     context: Context,
 ) -> tuple[str, ...]:
     unjudged = {o.rule.id for o in outcomes if o.basis == "missing"}
     seen = [f.explanation for f in fired if f.rule not in unjudged]
     nothing = [] if fired else ["No rule found a violation in what was looked at."]
-    words = [*seen, *_unjudged(outcomes), *shortfalls, *nothing]
+    words = [*seen, *_unjudged(outcomes), *obstacles, *nothing]
     if context.stage == "live":
         return tuple(words)
-    return (*words, f"Exploration ended: {_quote(coverage.stop_reason)}.")
+    return (*words, f"Exploration ended: {wording.quote(coverage.stop_reason)}.")
 
 
 def _unjudged(outcomes: Sequence[_Outcome]) -> list[str]:
@@ -245,6 +319,10 @@ def _trace(outcome: _Outcome) -> dict[str, object]:
         "basis": outcome.basis,
         "when": rule.spec.when,
         "review": rule.spec.review,
+        "rates": [
+            {"age": rate.age, "descriptor": rate.descriptor, "when": rate.when} for rate, _ in outcome.rated
+        ],
+        "thresholds": dict(outcome.conditions.thresholds),
         "values": {key: _json(value) for key, value in outcome.values.items()},
         "missing": list(outcome.missing),
         "findings": len(outcome.findings),

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
+from operator import attrgetter
 from typing import TypeAlias
 
 from policies.types import Finding, Source
@@ -20,42 +21,64 @@ TOGETHER = 0.25
 
 Value: TypeAlias = bool | int | float | str
 Strengths: TypeAlias = tuple[Finding, ...]
+Place: TypeAlias = tuple[str | None, str | None]
+"""Playthrough and medium."""
+Timeline: TypeAlias = dict[Place, list[Finding]]
+"""The findings of each place, in time."""
+Run: TypeAlias = list[Finding]
+"""Findings of one place, in time, with no gap longer than NEAR."""
+
+_in_time = attrgetter("start", "end", "id")
+_first = attrgetter("start", "id")
+_score = attrgetter("score")
 
 
 def strongest_first(findings: Iterable[Finding]) -> Strengths:
     """Distinct findings by falling score; ties are broken by content, never by arrival."""
-    distinct = {f.id: f for f in findings}.values()
-    return tuple(sorted(distinct, key=lambda f: (-f.score, f.start, f.id)))
+    distinct = sorted({f.id: f for f in findings}.values(), key=_first)
+    return tuple(sorted(distinct, key=_score, reverse=True))
 
 
 class Index:
-    """The findings of one decision by detector, label and source, strongest first."""
+    """The findings of one decision by detector and label, strongest first."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        self._groups: dict[tuple[str, str, Source], list[Finding]] = {}
-        for finding in strongest_first(findings):
-            key = (finding.detector, finding.label, finding.source)
-            self._groups.setdefault(key, []).append(finding)
+        groups: dict[tuple[str, str], list[Finding]] = {}
+        for finding in findings:
+            groups.setdefault((finding.detector, finding.label), []).append(finding)
+        self._groups = {key: strongest_first(group) for key, group in groups.items()}
         self._views: dict[tuple[frozenset[str], frozenset[Source]], Evidence] = {}
 
     def view(self, detectors: frozenset[str], sources: frozenset[Source]) -> Evidence:
         """What a rule with these detectors and this scope may look at; rules that look alike share it."""
         key = (detectors, sources)
         if key not in self._views:
-            labels: dict[str, list[Finding]] = {}
-            for (detector, label, source), group in self._groups.items():
-                if detector in detectors and source in sources:
-                    labels.setdefault(label, []).extend(group)
-            self._views[key] = Evidence({label: strongest_first(group) for label, group in labels.items()})
+            within = tuple(sources)  # compared by identity, which is faster than hashing an enum
+            labels: dict[str, list[Strengths]] = {}
+            for (detector, label), group in self._groups.items():
+                if detector in detectors:
+                    labels.setdefault(label, []).append(tuple(f for f in group if f.source in within))
+            self._views[key] = Evidence({label: _merged(groups) for label, groups in labels.items()})
         return self._views[key]
 
 
+def _merged(groups: Sequence[Strengths]) -> Strengths:
+    return groups[0] if len(groups) == 1 else strongest_first(f for group in groups for f in group)
+
+
 class Evidence:
-    """The findings that one rule may look at, and the functions over them."""
+    """The findings that one rule may look at, and the functions over them.
+
+    What is worked out once is kept, by how many of the strongest findings it takes: two thresholds that take
+    the same findings share it.
+    """
 
     def __init__(self, labels: dict[str, Strengths]) -> None:
         self._labels = labels
         self._values: dict[tuple[Value, ...], Value] = {}
+        self._timelines: dict[tuple[str, int], Timeline] = {}
+        self._runs: dict[tuple[str, int], list[Run]] = {}
+        self._both: dict[tuple[str, int, str, int], Timeline] = {}
 
     def call(self, name: str, arguments: tuple[Value, ...]) -> Value:
         """The value of a function of the policy language; computed once per decision."""
@@ -64,54 +87,77 @@ class Evidence:
             self._values[key] = FUNCTIONS[name].compute(self, *arguments)
         return self._values[key]
 
+    def number(self, label: str, threshold: float = 0.0) -> int:
+        """How many findings of a label score at least ``threshold``."""
+        return bisect_right(self._labels.get(label, ()), -threshold, key=lambda f: -f.score)
+
     def select(self, label: str, threshold: float = 0.0) -> Strengths:
         """Findings of a label that score at least ``threshold``, strongest first."""
-        group = self._labels.get(label, ())
-        return tuple(f for f in group if f.score >= threshold)
+        return self._labels.get(label, ())[: self.number(label, threshold)]
 
-    def both(self, label: str, threshold: float, other: str, other_threshold: float) -> Strengths:
+    def runs(self, label: str, threshold: float) -> list[Run]:
+        """The runs of what :meth:`select` gives."""
+        key = (label, self.number(label, threshold))
+        if key not in self._runs:
+            self._runs[key] = _runs(self._timeline(*key))
+        return self._runs[key]
+
+    def both(self, label: str, threshold: float, other: str, other_threshold: float) -> Timeline:
         """Findings of ``label`` at whose moment ``other`` was found too."""
-        places = _by_place(self.select(other, other_threshold))
-        spans = {place: _spans(group, TOGETHER) for place, group in places.items()}
-        return tuple(f for f in self.select(label, threshold) if _meets(f, spans.get(_place(f), [])))
+        one, two = self.number(label, threshold), self.number(other, other_threshold)
+        key = (label, one, other, two)
+        if key not in self._both:
+            places = self._timeline(other, two)
+            self._both[key] = {
+                place: _meeting(group, _spans(places[place], TOGETHER))
+                for place, group in self._timeline(label, one).items()
+                if place in places
+            }
+        return self._both[key]
 
-
-def _place(finding: Finding) -> tuple[str | None, str | None]:
-    return finding.playthrough, finding.media
-
-
-def _by_place(findings: Iterable[Finding]) -> dict[tuple[str | None, str | None], list[Finding]]:
-    places: dict[tuple[str | None, str | None], list[Finding]] = {}
-    for finding in sorted(findings, key=lambda f: (f.start, f.end, f.id)):
-        places.setdefault(_place(finding), []).append(finding)
-    return places
+    def _timeline(self, label: str, number: int) -> Timeline:
+        """Of the strongest ``number`` findings of a label."""
+        key = (label, number)
+        if key not in self._timelines:
+            places: Timeline = {}
+            for finding in sorted(self._labels.get(label, ())[:number], key=_in_time):
+                places.setdefault((finding.playthrough, finding.media), []).append(finding)
+            self._timelines[key] = places
+        return self._timelines[key]
 
 
 def _end(finding: Finding) -> float:
     return max(finding.start, finding.end)
 
 
-def _spans(group: Sequence[Finding], margin: float) -> list[tuple[float, float]]:
+def _spans(group: Iterable[Finding], margin: float) -> list[tuple[float, float]]:
     """Union of the findings' spans, each widened by ``margin`` at both ends, in time."""
     spans: list[tuple[float, float]] = []
     for finding in group:
         start, end = finding.start - margin, _end(finding) + margin
         if spans and start <= spans[-1][1]:
-            spans[-1] = (spans[-1][0], max(spans[-1][1], end))
+            if end > spans[-1][1]:
+                spans[-1] = (spans[-1][0], end)
         else:
             spans.append((start, end))
     return spans
 
 
-def _meets(finding: Finding, spans: Sequence[tuple[float, float]]) -> bool:
-    following = bisect_right(spans, (_end(finding), inf))
-    return following > 0 and spans[following - 1][1] >= finding.start
+def _meeting(group: Iterable[Finding], spans: Sequence[tuple[float, float]]) -> list[Finding]:
+    """Those findings, given in time, that overlap a span."""
+    meeting = []
+    following = 0
+    for finding in group:
+        while following < len(spans) and spans[following][1] < finding.start:
+            following += 1
+        if following < len(spans) and spans[following][0] <= _end(finding):
+            meeting.append(finding)
+    return meeting
 
 
-def _runs(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Findings of one place each, in time, with no gap longer than NEAR inside a run."""
-    runs: list[list[Finding]] = []
-    for group in _by_place(findings).values():
+def _runs(timeline: Timeline) -> list[Run]:
+    runs: list[Run] = []
+    for group in timeline.values():
         reach = -inf
         for finding in group:
             if finding.start - reach > NEAR:
@@ -121,41 +167,40 @@ def _runs(findings: Iterable[Finding]) -> list[list[Finding]]:
     return runs
 
 
-def _moments(runs: Iterable[Sequence[Finding]]) -> int:
+def _moments(runs: Iterable[Run]) -> int:
     """Distinct moments of the longest run: however long a view stands still, it was looked at once."""
     return max((len({f.start for f in run}) for run in runs), default=0)
 
 
-def _lasting(run: Sequence[Finding]) -> float:
-    return max(_end(f) for f in run) - run[0].start
+def _lasting(run: Run) -> float:
+    return max(map(_end, run)) - run[0].start
 
 
 def _max(evidence: Evidence, label: str) -> float:
-    return max((f.score for f in evidence.select(label)), default=0.0)
+    strongest = evidence.select(label)[:1]
+    return strongest[0].score if strongest else 0.0
 
 
 def _p95(evidence: Evidence, label: str) -> float:
-    scores = sorted(f.score for f in evidence.select(label))
-    return scores[ceil(0.95 * len(scores)) - 1] if scores else 0.0
-
-
-def _count(evidence: Evidence, label: str, threshold: float) -> int:
-    return len(evidence.select(label, threshold))
+    """Nearest rank from below."""
+    falling = evidence.select(label)
+    return falling[len(falling) - ceil(0.95 * len(falling))].score if falling else 0.0
 
 
 def _duration(evidence: Evidence, label: str, threshold: float) -> float:
-    seconds: dict[tuple[str | None, str | None], float] = {}
-    for run in _runs(evidence.select(label, threshold)):
-        seconds[_place(run[0])] = seconds.get(_place(run[0]), 0.0) + _lasting(run)
+    seconds: dict[Place, float] = {}
+    for run in evidence.runs(label, threshold):
+        place = (run[0].playthrough, run[0].media)
+        seconds[place] = seconds.get(place, 0.0) + _lasting(run)
     return max(seconds.values(), default=0.0)
 
 
 def _longest(evidence: Evidence, label: str, threshold: float) -> float:
-    return max((_lasting(run) for run in _runs(evidence.select(label, threshold))), default=0.0)
+    return max(map(_lasting, evidence.runs(label, threshold)), default=0.0)
 
 
 def _streak(evidence: Evidence, label: str, threshold: float) -> int:
-    return _moments(_runs(evidence.select(label, threshold)))
+    return _moments(evidence.runs(label, threshold))
 
 
 def _distinct_episodes(evidence: Evidence, label: str, threshold: float) -> int:
@@ -191,7 +236,7 @@ FUNCTIONS: dict[str, Function] = {
     "max": Function(_max, ("label",), "double", True, False, "the highest score of “{0}”"),
     "p95": Function(_p95, ("label",), "double", True, True, "the 95th percentile of the scores of “{0}”"),
     "count": Function(
-        _count, _LABEL_AT, "int", True, False, "the number of “{0}” findings scoring {1} or more"
+        Evidence.number, _LABEL_AT, "int", True, False, "the number of “{0}” findings scoring {1} or more"
     ),
     "duration": Function(
         _duration,

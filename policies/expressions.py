@@ -10,10 +10,10 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from policies.errors import suggest
 from policies.evidence import FUNCTIONS, Evidence, Function, Strengths, Value, strongest_first
 from policies.types import Context
 
@@ -22,8 +22,17 @@ if TYPE_CHECKING:
 
     Node: TypeAlias = Tree[Token]
 
-CONTEXT_TYPES: dict[str, str] = {"stage": "string", "remix": "bool", "prior_rejections": "int"}
+CONTEXT_TYPES: dict[str, str] = {
+    "stage": "string",
+    "remix": "bool",
+    "prior_rejections": "int",
+    "submissions_today": "int",
+    "age_band": "string",
+    "region": "string",
+}
 """CEL type of every field of :class:`policies.types.Context`."""
+MAX_LENGTH, MAX_BRACKETS = 4_000, 80
+"""Of a condition, which people write and must be able to read."""
 NUMBERS = {"int", "double"}
 _WRAPPERS = {"expr", "multiplication", "member", "primary"}
 """Rules of the grammar that mean nothing more than their only child."""
@@ -68,7 +77,8 @@ class Call:
         """The findings behind the value; ``bar`` is what a bare score was compared with."""
         match self.name, self.arguments:
             case "together", (str(one), float(t), str(other), float(u)):
-                return evidence.both(one, t, other, u) + evidence.both(other, u, one, t)
+                sides = (evidence.both(one, t, other, u), evidence.both(other, u, one, t))
+                return tuple(f for side in sides for group in side.values() for f in group)
             case _, (str(label), float(threshold)):
                 return evidence.select(label, threshold)
             case _, (str(label),):
@@ -108,6 +118,8 @@ class Expression:
     falls: bool
     calls: tuple[Call, ...]
     """Every call in it, in a fixed order; their values go into the trace."""
+    thresholds: frozenset[str]
+    """Names of the thresholds that it uses."""
     _root: Typed = field(repr=False, compare=False)
 
     @property
@@ -135,29 +147,61 @@ class Expression:
         return {str(call): evidence.call(call.name, call.arguments) for call in self.calls}
 
 
-def compile_expression(source: str, labels: Mapping[str, tuple[str, ...]]) -> Expression:
-    """Parse, type-check and compile; ``labels`` gives the labels of each detector of the rule.
+def compile_expression(
+    source: str, labels: Mapping[str, tuple[str, ...]], thresholds: Mapping[str, float] | None = None
+) -> Expression:
+    """Parse, type-check and compile.
 
-    Raises ExpressionError with line, column and remedy.
+    ``labels`` gives the labels of each detector of the rule, ``thresholds`` the value of each
+    ``threshold.<name>``. Raises ExpressionError with line, column and remedy.
     """
-    root = _Checker(labels).check(_parse(source))
+    if len(source) > MAX_LENGTH or source.count("(") > MAX_BRACKETS:
+        problem = f"a condition has at most {MAX_LENGTH:,} characters and {MAX_BRACKETS} brackets"
+        raise ExpressionError(problem, "Split the rule into several.")
+    checker = _Checker(labels, thresholds or {})
+    root = checker.check(_parse(source))
     if root.kind != "bool":
         remedy = "Compare it, for example with >= 0.5."
         raise ExpressionError(f"a condition must be true or false, this one is {_a(root.kind)}", remedy)
     calls = tuple(sorted(root.calls, key=str))
-    return Expression(source, root.prose, root.rises, root.falls, calls, root)
+    return Expression(source, root.prose, root.rises, root.falls, calls, frozenset(checker.used), root)
 
 
+@lru_cache(maxsize=512)
 def _parse(source: str) -> Node:
     from celpy.celparser import CELParseError
 
     try:
         tree: Node = _environment().compile(source)
     except CELParseError as error:
-        remedy = 'Conditions look like: max("label") >= 0.9 || streak("label", 0.6) >= 3.'
         line, column = max(1, error.line or 1), max(1, error.column or 1)
+        row = source.splitlines()[line - 1 : line] or [""]
+        remedy = _syntax(row[0][column - 1 :], source)
         raise ExpressionError("this is not valid CEL here", remedy, line, column) from error
     return tree
+
+
+_SLIPS = {
+    "and": "Write && instead of and.",
+    "or": "Write || instead of or.",
+    "not": "Write ! instead of not.",
+    "=": "Compare with ==, >= or <=.",
+    "&": "Write && to demand both.",
+    "|": "Write || to demand either.",
+    "“": 'Use straight quotes: "label".',
+    "”": 'Use straight quotes: "label".',
+}
+
+
+def _syntax(rest: str, source: str) -> str:
+    """What to write instead, from the text at which the parser gave up."""
+    if source.count("(") != source.count(")"):
+        return f"Close every bracket: {source.count('(')} open and {source.count(')')} close."
+    word = rest.split(maxsplit=1)[0] if rest.split() else ""
+    slip = next((remedy for sign, remedy in _SLIPS.items() if word == sign or rest[:1] == sign), None)
+    if slip and rest[:2] not in {"&&", "||"}:
+        return slip
+    return 'Write a whole condition, such as max("label") >= 0.9 || streak("label", 0.6) >= 3.'
 
 
 @lru_cache(maxsize=1)
@@ -174,8 +218,11 @@ def _a(kind: str) -> str:
 class _Checker:
     """Walks the syntax tree once; every method returns the typed, compiled sub-expression."""
 
-    def __init__(self, labels: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, labels: Mapping[str, tuple[str, ...]], thresholds: Mapping[str, float]) -> None:
         self._labels = labels
+        self._thresholds = thresholds
+        self.used: set[str] = set()
+        """Names of the thresholds that were met."""
 
     def check(self, node: Node) -> Typed:
         visit: Callable[[Node], Typed] | None = getattr(self, f"_{node.data}", None)
@@ -318,26 +365,38 @@ class _Checker:
         leaf = owner
         while leaf.data in _WRAPPERS and len(leaf.children) == 1:
             leaf = self._child(leaf, 0)
-        if leaf.data != "ident" or str(self._token(leaf)) != "context":
-            raise self._error(node, f"only context has fields, not this (.{name})", "Write context.remix.")
+        owner_name = str(self._token(leaf)) if leaf.data == "ident" else ""
+        if owner_name == "threshold":
+            return self._named_threshold(node, name)
+        if owner_name != "context":
+            problem = f"only context and threshold have fields, not this (.{name})"
+            raise self._error(node, problem, "Write context.remix or threshold.sure.")
         if name not in CONTEXT_TYPES:
-            raise self._error(node, f"context has no field {name}", _suggest(name, CONTEXT_TYPES))
+            raise self._error(node, f"context has no field {name}", suggest(name, CONTEXT_TYPES))
         return Typed(
             kind=CONTEXT_TYPES[name],
             evaluate=lambda _e, c: getattr(c, name),
             prose=f"the context's {name.replace('_', ' ')}",
         )
 
+    def _named_threshold(self, node: Node, name: str) -> Typed:
+        if name not in self._thresholds:
+            remedy = suggest(name, self._thresholds) if self._thresholds else "Add it under 'thresholds:'."
+            raise self._error(node, f"the rule has no threshold {name}", remedy)
+        self.used.add(name)
+        value = float(self._thresholds[name])
+        return Typed("double", lambda _e, _c: value, f"{value:g}", constant=value)
+
     def _ident(self, node: Node) -> Typed:
         name = str(self._token(node))
-        known = {*self._known_labels(), *FUNCTIONS, "context"}
-        remedy = f'Put labels in quotes: max("{name}").' if name in known else _suggest(name, known)
+        known = {*self._known_labels(), *FUNCTIONS, "context", "threshold"}
+        remedy = f'Put labels in quotes: max("{name}").' if name in known else suggest(name, known)
         raise self._error(node, f"{name} has no meaning here", remedy)
 
     def _ident_arg(self, node: Node) -> Typed:
         name = str(node.children[0])
         if name not in FUNCTIONS:
-            raise self._error(node, f"there is no function {name}", _suggest(name, FUNCTIONS))
+            raise self._error(node, f"there is no function {name}", suggest(name, FUNCTIONS))
         function = FUNCTIONS[name]
         call = Call(name, self._arguments(node, name, function))
         shown = [f"{a:g}" if isinstance(a, float) else str(a) for a in call.arguments]
@@ -368,7 +427,7 @@ class _Checker:
         if typed.constant not in self._known_labels():
             detectors = ", ".join(sorted(self._labels)) or "none"
             problem = f'no detector of this rule ({detectors}) has the label "{typed.constant}"'
-            raise self._error(node, problem, _suggest(typed.constant, self._known_labels()))
+            raise self._error(node, problem, suggest(typed.constant, self._known_labels()))
         return typed.constant
 
     def _threshold(self, node: Node, usage: str) -> Value:
@@ -426,11 +485,6 @@ def _selected(side: Typed, other: Typed, evidence: Evidence) -> Strengths:
     bar = other.constant if isinstance(other.constant, int | float) else 0.0
     direct = side.call.select(evidence, bar) if side.call else None
     return direct if direct is not None else tuple(f for c in side.calls for f in c.select(evidence))
-
-
-def _suggest(name: str, known: Mapping[str, object] | set[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"Did you mean {close[0]}?" if close else f"Choose one of: {', '.join(sorted(known))}."
 
 
 def _words(rule: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from policies.schemes import AGE_BANDS
 
 
 class Source(StrEnum):
@@ -49,6 +52,9 @@ class DetectorRun:
     items: int
     ok: bool
     error: str | None = None
+    uncovered: tuple[str, ...] = ()
+    """Labels that it could not judge, such as a phrase that its model was never measured on: a rule that
+    names one of them is decided as if the detector had not run."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,9 @@ class Coverage:
     unseen_mass_upper: float = 1.0
     """Its upper 95 % limit."""
     stop_reason: str = "not started"
+    kept: Mapping[str, float] = field(default_factory=dict)
+    """By detector, the share 0..1 of what it would find if it looked at everything that is found although it
+    looks at little; a detector that is not named looks at everything."""
 
 
 class Verdict(StrEnum):
@@ -96,6 +105,8 @@ class Fired:
     """The rule's name for people."""
     guideline: str = ""
     """The public sentence of the guidelines that was broken."""
+    four_eyes: bool = False
+    """What a person decides about this takes a second person's consent."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,32 @@ class Bound:
     episodes: int
     upper: float
     """At 95 % confidence: the share of sessions that could still show it."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """One thing that play can reach and that raises the age rating."""
+
+    rule: str
+    age: int
+    descriptor: str
+    findings: tuple[str, ...]
+    """Ids, strongest first."""
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Rating:
+    """For which age a world is fit, by the most mature content that play was seen to reach."""
+
+    age: int = 3
+    """3, 7, 12, 16 or 18, as in IARC's generic rating and PEGI."""
+    descriptors: tuple[str, ...] = ()
+    """PEGI's words for why, of the highest age first."""
+    grounds: tuple[Ground, ...] = ()
+    """Most mature first."""
+    provisional: bool = False
+    """Something that could raise it was not judged, or too little was looked at."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +160,22 @@ class Decision:
     bounds: tuple[Bound, ...] = ()
     trace: tuple[dict[str, object], ...] = field(default=())
     """Every rule of the bundle: its values, whether it fired, what it missed."""
+    rating: Rating | None = None
+    """Age rating; None for live play, which shows only a part of a world."""
+    approvals: int = 1
+    """People who must agree before what a person decides counts: 2 if a rule with ``four_eyes`` fired."""
+    escalate: bool = False
+    """A quota says that a person with more experience must look."""
+    sampled: bool = False
+    """Decided without a person, and drawn for a person to see as well: a check of the policy."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a decision may know besides findings and coverage; expressions read it as ``context.<field>``."""
+    """What a decision may know besides findings and coverage; expressions read it as ``context.<field>``.
+
+    Raises ValueError for an age band that is none.
+    """
 
     stage: str = "release"
     """``release``: may this version be published? ``live``: may this session go on? The latter looks
@@ -135,3 +183,13 @@ class Context:
     remix: bool = False
     prior_rejections: int = 0
     """Versions by the same creator that were rejected before."""
+    submissions_today: int = 0
+    """Versions by the same creator in the 24 hours before this one."""
+    age_band: str = ""
+    """Of the players decided for, as in :data:`policies.schemes.AgeBand`; empty: everybody."""
+    region: str = ""
+    """Country of those players, ISO 3166-1 alpha-2; empty: everywhere."""
+
+    def __post_init__(self) -> None:
+        if self.age_band and self.age_band not in AGE_BANDS:
+            raise ValueError(f"{self.age_band!r} is no age band: choose one of {', '.join(AGE_BANDS)}")

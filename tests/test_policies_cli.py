@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from policies.cli import register
+from policies.cli import group, register
 
 app = typer.Typer()
 register(app)
@@ -53,6 +53,47 @@ def test_show_reads_as_prose() -> None:
     result = runner.invoke(app, ["policy", "show"])
     assert result.exit_code == 0
     assert "A world is rejected if the highest score of “slur” is at least 0.8." in result.stdout
+
+
+def test_test_explains_a_case_rule_by_rule() -> None:
+    result = runner.invoke(app, ["policy", "test", "--explain", "phone number"])
+    assert result.exit_code == 0
+    assert "      needs_review by firstplay-default" in result.stdout
+    assert '        max("personal_data") = 0.9' in result.stdout
+    assert "“+1 555 0100”" in result.stdout
+
+
+def test_diff_says_what_changes_and_which_cases_turn(tmp_path: Path) -> None:
+    heir = tmp_path / "heir.yaml"
+    heir.write_text('bundle: mine\nversion: "1"\nstatus: draft\nextends: default\n', encoding="utf-8")
+    same = runner.invoke(app, ["policy", "diff", "default", str(heir)])
+    assert same.exit_code == 0
+    heir.write_text(heir.read_text(encoding="utf-8") + "disable: [links]\n", encoding="utf-8")
+    result = runner.invoke(app, ["policy", "diff", "default", str(heir)])
+    assert result.exit_code == 1
+    assert "- rule links" in result.stdout
+    assert "a link in the prompt: needs_review (links, 3+) → cleared" in result.stdout
+    told = json.loads(runner.invoke(app, ["policy", "diff", "default", str(heir), "--json"]).stdout)
+    assert [change["subject"] for change in told["changes"]] == ["rule links"]
+    assert told["before"]["sha256"] != told["after"]["sha256"]
+
+
+def test_diff_refuses_a_broken_bundle_with_another_code(broken: Path) -> None:
+    assert runner.invoke(app, ["policy", "diff", "default", str(broken)]).exit_code == 2
+
+
+def test_guidelines_are_markdown_from_the_rules() -> None:
+    result = runner.invoke(app, ["policy", "guidelines"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("# Guidelines for worlds\n")
+    assert "- No sign, character or voice threatens the person who plays." in result.stdout
+
+
+def test_a_layer_above_can_add_a_command() -> None:
+    above = typer.Typer()
+    register(above)
+    group(above).command("explain")(lambda world: typer.echo(f"explained {world}"))
+    assert runner.invoke(above, ["policy", "explain", "lantern-caves"]).stdout == "explained lantern-caves\n"
 
 
 def test_show_and_test_refuse_a_broken_bundle(broken: Path) -> None:

@@ -80,6 +80,15 @@ def test_together_needs_both_at_the_same_moment_of_the_same_playthrough() -> Non
     assert value(expression, seen("a", 0.9, 5), seen("b", 0.9, 0, 9)) == 1
 
 
+def test_a_named_threshold_is_a_number_wherever_one_may_stand() -> None:
+    source = 'max("a") >= threshold.sure || streak("a", threshold.seen) >= 2'
+    named = compile_expression(source, LABELS, {"sure": 0.9, "seen": 0.5})
+    plain = compile_expression('max("a") >= 0.9 || streak("a", 0.5) >= 2', LABELS)
+    assert named.calls == plain.calls
+    assert named.prose == plain.prose
+    assert named.thresholds == {"sure", "seen"}
+
+
 def test_the_context_is_read_by_name() -> None:
     assert holds("context.prior_rejections >= 2 && context.remix", context=Context("release", True, 2))
     assert not holds('context.stage == "live"')
@@ -120,7 +129,7 @@ def test_a_bare_score_is_explained_by_all_that_reach_it() -> None:
         ('max("a") in [1.0]', (1, 1), "has no 'in'"),
         ('(max("a") >= 0.5) ? true : false', (1, 1), "conditional"),
         ("context.nonsense", (1, 1), "context has no field nonsense"),
-        ("other.field", (1, 1), "only context has fields"),
+        ("other.field", (1, 1), "only context and threshold have fields"),
         ('"a".size() > 0', (1, 1), "has no member dot arg"),
         ("[true][0]", (1, 1), "has no member index"),
         ("eye", (1, 1), "has no meaning here"),
@@ -132,6 +141,12 @@ def test_a_bare_score_is_explained_by_all_that_reach_it() -> None:
         ("null == null", (1, 1), "has no literal null"),
         ('context.stage < "live"', (1, 17), "< cannot compare text with text"),
         ("", (1, 1), "not valid CEL"),
+        ('max("a") >= 0.5 and max("b") >= 0.5', (1, 17), "Write && instead of and"),
+        ('max("a") >= 0.5 & max("b") >= 0.5', (1, 17), "Write && to demand both"),
+        ("max(“a”) >= 0.5", (1, 5), "Use straight quotes"),
+        ('max("a") >= threshold.sure', (1, 13), "Add it under 'thresholds:'"),
+        ('max("a") >= threshold', (1, 13), "threshold has no meaning here"),
+        ("(" * 1000 + "true" + ")" * 1000, (1, 1), "at most 4,000 characters and 80 brackets"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(source: str, place: tuple[int, int], says: str) -> None:
