@@ -1,0 +1,1 @@
+"""Labelled sets made by script, on which detectors are measured."""
