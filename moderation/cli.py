@@ -27,12 +27,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 def register(app: typer.Typer) -> None:
     """Add this layer's commands to ``app``."""
+    from moderation.banks_cli import register_banks
+    from moderation.detectors_cli import register_detectors
     from moderation.models_cli import register_models
+    from policies.cli import group
 
     app.command("review")(review_command)
     app.command("replay")(replay_command)
     app.command("worlds")(worlds_command)
+    group(app).command("explain")(explain_command)
     register_models(app)
+    register_detectors(app)
+    register_banks(app)
 
 
 def home_folder(given: Path | None) -> Path:
@@ -218,3 +224,29 @@ def worlds_command(home: Home = None, as_json: AsJson = False) -> None:
             version.world, version.id[:12], str(version.state), store.history(version.id)[-1].reason
         )
     Console().print(table)
+
+
+def explain_command(
+    world: Annotated[str, typer.Argument(help="Slug of a world, or how a version's hash begins.")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a world was decided as it was: every rule with its values, and the findings that fired it.
+
+    Exit codes: 0 said; 2 there is no decision on such a world.
+    """
+    from dataclasses import asdict
+
+    from moderation.store import open_store
+    from policies.explain import explain
+
+    store = open_store(home_folder(home))
+    versions = store.find_versions(world) or [v for v in store.versions() if v.id.startswith(world)]
+    stored = next((one for v in reversed(versions) for one in store.decisions(v.id)), None)
+    if stored is None:
+        typer.echo(f"no decision on a world {world!r}: `firstplay worlds` lists what is known", err=True)
+        raise typer.Exit(BAD_INPUT)
+    if as_json:
+        typer.echo(json.dumps(asdict(stored.decision), indent=2, ensure_ascii=False))
+        return
+    typer.echo(explain(stored.decision, store.findings(stored.version, stored.exploration)))

@@ -45,20 +45,21 @@ class Gallery:
         return self._ordinals.setdefault(view, len(self._ordinals))
 
 
-def spread(hashes: Sequence[bytes], budget: int) -> list[int]:
-    """At most ``budget`` indices, such that what is left out is near to what is taken.
+def spread(hashes: Sequence[bytes], budget: int, first: Sequence[int] = ()) -> list[int]:
+    """At most ``budget`` indices, ``first`` among them, such that what is left out is near to what is taken.
 
     Farthest-point sampling (Gonzalez 1985): each next one is the farthest from all taken before.
     """
     if len(hashes) <= budget:
         return list(range(len(hashes)))
     table = np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), -1)
-    taken = [0]
+    taken: list[int] = []
     nearest = np.full(len(hashes), np.iinfo(np.int64).max)
+    given = list(first)[:budget] or [0]
     while len(taken) < budget:
+        taken.append(given[len(taken)] if len(taken) < len(given) else int(nearest.argmax()))
         distances = np.bitwise_count(table ^ table[taken[-1]]).sum(axis=1)
         nearest = np.minimum(nearest, distances)
-        taken.append(int(nearest.argmax()))
     return sorted(taken)
 
 

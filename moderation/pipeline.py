@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,9 @@ from worldmodel.constants import WALLS
 if TYPE_CHECKING:
     from bots.exploration import Budget, Exploration
     from bots.recording import Playthrough, Recording
+    from moderation.detectors.base import Detector, Picture
     from policies.bundle import Bundle
+    from policies.types import Finding
     from worldmodel.compiled import CompiledWorld
     from worldmodel.package import WorldPackage
     from worldmodel.protocol import WorldModel
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 POLICY = "policy"
 """Actor of every transition that the pipeline makes by itself."""
 STAGES = ("intake", "explore", "scan", "decide")
-EXPLORER = "1"
+EXPLORER = "2"
 """Version of how a review explores and scans: another one explores again."""
 UNPLAYABLE = "S4"
 """Severity from which a rejection by the media alone ends the review."""
@@ -65,6 +67,8 @@ class Request:
     model_sha256: str
     budget: dict[str, Any]
     """Fields of ``bots.explore.Budget``."""
+    detectors: str
+    """SHA-256 of the detectors that look at what was played."""
 
     def exploration(self, version: str) -> str:
         """Name of the exploration: the same request for the same content is the same exploration.
@@ -182,7 +186,7 @@ def handlers(store: Store) -> Mapping[str, Handler]:
     import torch
 
     torch.set_num_threads(1)  # detectors too: two threads on shared cores were five times slower than one
-    return Stages(store, scan.load_detectors()).handlers
+    return Stages(store, scan.load_detectors(policy_bundle())).handlers
 
 
 class Stages:
@@ -249,10 +253,12 @@ class Stages:
         found = scan.Report(
             self.store.findings(version.id, row.id), self.store.detector_runs(version.id, row.id)
         )
-        decision = self._decide(version, found, row.coverage)
+        audits = map(scan.tallies_from, self.store.results("audit"))
+        coverage = replace(row.coverage, kept=scan.recalls(audits, self.detectors))
+        decision = self._decide(version, found, coverage)
         evidence = gather(self.store, self._model(row), row, decision, work.progress)
         with work.commit(done=True) as tx:
-            tx.add_decision(version.id, row.id, decision, row.coverage, evidence)
+            tx.add_decision(version.id, row.id, decision, coverage, evidence)
             self._conclude(tx, version, row, decision)
 
     def _conclude(self, tx: Transaction, version: Version, row: ExplorationRow, decision: Decision) -> None:
@@ -271,7 +277,7 @@ class Stages:
         from policies.engine import decide
 
         context = Context(remix=version.remix_of is not None)
-        return decide(policy_bundle(), found.findings, found.runs, coverage, context)
+        return decide(policy_bundle(), found.findings, found.runs, coverage, context, version.id)
 
     def _model(self, row: ExplorationRow) -> WorldModel:
         model = world_model(row.model)
@@ -386,6 +392,7 @@ class Scan:
         """Do what is not done yet."""
         self._look_at_playthroughs()
         self._look_at_frames()
+        self._look_at_moments()
         self._conclude()
 
     def _look_at_playthroughs(self) -> None:
@@ -411,6 +418,8 @@ class Scan:
         )
         pixels = [new.pixels for new in looked.new_frames]
         blob = self.store.blobs.put(_packed(pixels)) if pixels else None
+        moments = [recording.frames[step] for step in looked.audited]
+        drawn = self.store.blobs.put(_packed(moments)) if moments else None
         with self.work.commit() as tx:
             tx.looked_at(self.row.id, one.ordinal, play, looked.shown)
             tx.add_frames(self.row.id, [new.row for new in looked.new_frames])
@@ -418,55 +427,106 @@ class Scan:
             for run in looked.runs:
                 tx.add_run(self.row.version, self.row.id, f"play {one.ordinal}", run)
             tx.add_piece(self.row.id, "play", one.ordinal, scan.heard_json(looked.heard), blob)
+            tx.add_piece(self.row.id, "drawn", one.ordinal, _drawn(play.id, looked), drawn)
 
     def _look_at_frames(self) -> None:
-        chosen = scan.choose_frames(self.store.frames(self.row.id))
-        done = self.store.pieces(self.row.id, "frames")
-        batches = [chosen[first : first + scan.BATCH] for first in range(0, len(chosen), scan.BATCH)]
-        for number, batch in enumerate(batches):
-            if number not in done:
-                self._see(number, batch)
-            self.work.progress(min((number + 1) * scan.BATCH, len(chosen)), len(chosen), "distinct frames")
+        frames = self.store.frames(self.row.id)
+        chosen = scan.choose_frames(frames, scan.CHEAP_LOOKS)
+        self._look("cheap", chosen, self._pixels, scan.cheap(self.detectors))
+        events = {one.ordinal: one.playthrough.events for one in self.store.playthroughs(self.row.id)}
+        asked = scan.asked_for(frames, self._seen("cheap"), events)
+        chosen = scan.choose_frames(frames, first=asked)
+        self._look("costly", chosen, self._pixels, scan.costly(self.detectors))
 
-    def _see(self, number: int, batch: Sequence[int]) -> None:
-        seen, runs = scan.see([self._pixels[ordinal] for ordinal in batch], self.detectors)
+    def _look_at_moments(self) -> None:
+        """The audit: every detector looks at frames that were drawn at random."""
+        pixels = self._frames_of("drawn")
+        self._look("audited", range(len(pixels)), pixels, scan.every(self.detectors))
+
+    def _look(
+        self,
+        phase: str,
+        chosen: Sequence[int],
+        pixels: Sequence[NDArray[np.uint8]],
+        detectors: Sequence[Detector[Picture]],
+    ) -> None:
+        """Show the chosen pictures to detectors, and keep what they saw, batch by batch."""
+        done = self.store.pieces(self.row.id, phase)
+        for number, first in enumerate(range(0, len(chosen), scan.BATCH)):
+            batch = chosen[first : first + scan.BATCH]
+            if number not in done:
+                self._see(phase, number, batch, [pixels[index] for index in batch], detectors)
+            self.work.progress(min(first + scan.BATCH, len(chosen)), len(chosen), f"frames ({phase})")
+
+    def _see(
+        self,
+        phase: str,
+        number: int,
+        batch: Sequence[int],
+        pixels: Sequence[NDArray[np.uint8]],
+        detectors: Sequence[Detector[Picture]],
+    ) -> None:
+        seen, runs = scan.see(pixels, detectors)
         result = {str(o): scan.seen_json(one) for o, one in zip(batch, seen, strict=True)}
         with self.work.commit() as tx:
             for run in runs:
-                tx.add_run(self.row.version, self.row.id, f"frames {number}", run)
-            tx.add_piece(self.row.id, "frames", number, result)
+                tx.add_run(self.row.version, self.row.id, f"{phase} {number}", run)
+            tx.add_piece(self.row.id, phase, number, result)
+
+    def _seen(self, phase: str) -> dict[int, scan.Seen]:
+        """What was seen in a phase, by the number of the picture."""
+        return {
+            int(number): scan.seen_from(one)
+            for result, _ in self.store.pieces(self.row.id, phase).values()
+            for number, one in result.items()
+        }
 
     @cached_property
     def _pixels(self) -> list[NDArray[np.uint8]]:
         """Distinct frames by ordinal."""
-        blobs = [blob for _, blob in self.store.pieces(self.row.id, "play").values() if blob is not None]
+        return self._frames_of("play")
+
+    def _frames_of(self, phase: str) -> list[NDArray[np.uint8]]:
+        """The frames that the pieces of a phase kept, in the order of the playthroughs."""
+        pieces = sorted(self.store.pieces(self.row.id, phase).items())
+        blobs = [blob for _, (_, blob) in pieces if blob is not None]
         return [frame for blob in blobs for frame in _unpacked(self.store.blobs.read(blob))]
 
     def _conclude(self) -> None:
         frames = self.store.frames(self.row.id)
-        seen = {
-            int(ordinal): scan.seen_from(one)
-            for result, _ in self.store.pieces(self.row.id, "frames").values()
-            for ordinal, one in result.items()
-        }
+        looked = [scan.Looked.of(frames, self._seen(phase)) for phase in ("cheap", "costly")]
         heard: dict[str, Heard] = {}
         for result, _ in self.store.pieces(self.row.id, "play").values():
             heard.update(scan.heard_from(result))
         plays = list(self._plays())
-        stands_for = scan.stand_ins(frames, sorted(seen))
-        report = scan.conclude(plays, seen, stands_for, heard, self.detectors)
+        report = scan.conclude(plays, looked, heard, self.detectors)
+        tallies = self._audit(report.findings)
         thumbnail = self.store.blobs.put(png(self._pixels[0])) if frames else None
         atlas = self.store.blobs.put(_packed([self.world.picture]))
         with self.work.commit(done=True) as tx:
             tx.add_piece(self.row.id, "atlas", 0, _atlas(self.world), atlas)
+            tx.add_piece(self.row.id, "audit", 0, scan.tallies_json(tallies))
             tx.add_findings(self.row.version, self.row.id, report.findings)
             for run in report.runs:
                 tx.add_run(self.row.version, self.row.id, "words", run)
             tx.scanned(self.row.id)
             if thumbnail is not None:
                 tx.set_thumbnail(self.row.version, thumbnail)
-            tx.transition(self.row.version, WorldState.DECIDING, POLICY, _counted(plays, seen, stands_for))
+            tx.transition(self.row.version, WorldState.DECIDING, POLICY, _counted(plays, looked[-1]))
             _queue(tx, "decide", self.row.version, self.row.id, policy_bundle().sha256)
+
+    def _audit(self, findings: Sequence[Finding]) -> dict[str, scan.Tally]:
+        """What of the drawn moments the scan's findings (and those of every frame) tell."""
+        drawn = [result for _, (result, _) in sorted(self.store.pieces(self.row.id, "drawn").items())]
+        names = [(one["playthrough"], step) for one in drawn for step in one["steps"]]
+        seen = self._seen("audited")
+        moments = [scan.Moment(name, step, seen[number]) for number, (name, step) in enumerate(names)]
+        heard = {
+            one["playthrough"]: [scan.detection_from(d) for d in one["overheard"]]
+            for one in drawn
+            if one["overheard"] is not None
+        }
+        return scan.audit(moments, heard, findings, self.detectors)
 
     def _plays(self) -> Iterator[scan.Shown]:
         for one in self.store.playthroughs(self.row.id):
@@ -492,14 +552,24 @@ def _open_tiles(world: CompiledWorld) -> NDArray[np.bool_]:
     return connected
 
 
-def _counted(plays: Sequence[scan.Shown], seen: Mapping[int, object], stands_for: Mapping[int, int]) -> str:
-    """How much was looked at, in words."""
+def _counted(plays: Sequence[scan.Shown], looked: scan.Looked) -> str:
+    """How much was looked at by every detector, in words."""
     total = sum(len(play.shown) for play in plays)
-    known = sum(int(np.isin(play.shown, list(stands_for)).sum()) for play in plays)
+    known = sum(int(np.isin(play.shown, list(looked.stands_for)).sum()) for play in plays)
     return (
-        f"{total} frames of {len(plays)} playthroughs measured for flashing, {len(seen)} looked at, "
+        f"{total} frames of {len(plays)} playthroughs measured for flashing, {len(looked.seen)} looked at, "
         f"which {known / max(total, 1):.0%} of all resemble"
     )
+
+
+def _drawn(playthrough: str, looked: scan.PlayLook) -> dict[str, Any]:
+    """What of a playthrough the audit looks at."""
+    overheard = looked.overheard
+    return {
+        "playthrough": playthrough,
+        "steps": list(looked.audited),
+        "overheard": None if overheard is None else [scan.detection_json(one) for one in overheard],
+    }
 
 
 def _packed(frames: Sequence[NDArray[np.uint8]]) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from moderation import pipeline
 from moderation.jobs import Carrier
+from moderation.scan import load_detectors
 from moderation.states import DECIDED, WorldState
 from moderation.store import Job, Store, StoredDecision, open_store
 
@@ -85,7 +86,8 @@ class Asked:
         """With the model's hash and the budget's numbers. Raises FileNotFoundError without the weights."""
         card = pipeline.world_model(self.model).card
         budget = asdict(pipeline.budgets()[self.budget])
-        return pipeline.Request(self.seed, self.model, card.sha256, budget)
+        detectors = load_detectors(pipeline.policy_bundle()).sha256
+        return pipeline.Request(self.seed, self.model, card.sha256, budget, detectors)
 
 
 def review(
@@ -122,9 +124,8 @@ def review(
 def check_weights() -> None:
     """Raise ``moderation.models.ModelMissing`` naming the first missing weights of a detector."""
     from moderation.models import model_path
-    from moderation.scan import load_detectors
 
-    for card in load_detectors().cards:
+    for card in load_detectors(pipeline.policy_bundle()).cards:
         for name in card.weights:
             model_path(name)
 

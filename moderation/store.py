@@ -25,12 +25,23 @@ from bots.trace import Trace
 from moderation import tables as t
 from moderation.blobs import BlobStore
 from moderation.states import WorldState, check
-from policies.types import Bound, Coverage, Decision, DetectorRun, Finding, Fired, Source, Verdict
+from policies.types import (
+    Bound,
+    Coverage,
+    Decision,
+    DetectorRun,
+    Finding,
+    Fired,
+    Ground,
+    Rating,
+    Source,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from worldmodel.compiled import CompiledWorld
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """Newest revision in ``moderation/migrations``."""
 EVENTS_PER_STEP = 9
 
@@ -344,6 +355,12 @@ class Store:
             rows = connection.execute(query.order_by(t.pieces.c.ordinal)).all()
         return {row.ordinal: (row.result, row.blob) for row in rows}
 
+    def results(self, phase: str) -> list[Any]:
+        """Of all finished pieces of a phase, in every exploration."""
+        query = select(t.pieces.c.result).where(t.pieces.c.phase == phase)
+        with self.reading() as connection:
+            return list(connection.execute(query).scalars())
+
     def findings(self, version: str, exploration: str | None = None) -> list[Finding]:
         """Of the media, and where given of one exploration; strongest first."""
         query = select(t.findings).where(
@@ -363,7 +380,7 @@ class Store:
         with self.reading() as connection:
             rows = connection.execute(query.order_by(*order)).all()
         return [
-            DetectorRun(r.detector, r.detector_version, Source(r.source), r.items, r.ok, r.error)
+            _run(r)
             for r in rows
         ]
 
@@ -727,6 +744,7 @@ class Transaction:
                 items=run.items,
                 ok=run.ok,
                 error=run.error,
+                uncovered=list(run.uncovered),
             )
             .on_conflict_do_nothing()
         )
@@ -948,7 +966,23 @@ def _decision(body: Mapping[str, Any]) -> Decision:
         tuple(body["reasons"]),
         tuple(Bound(**one) for one in body["bounds"]),
         tuple(body["trace"]),
+        rating=_rating(body.get("rating")),
+        approvals=body.get("approvals", 1),
+        escalate=body.get("escalate", False),
+        sampled=body.get("sampled", False),
     )
+
+
+def _run(row: Row[Any]) -> DetectorRun:
+    source, uncovered = Source(row.source), tuple(row.uncovered)
+    return DetectorRun(row.detector, row.detector_version, source, row.items, row.ok, row.error, uncovered)
+
+
+def _rating(body: Mapping[str, Any] | None) -> Rating | None:
+    if body is None:
+        return None
+    grounds = tuple(Ground(**{**one, "findings": tuple(one["findings"])}) for one in body["grounds"])
+    return Rating(**{**body, "descriptors": tuple(body["descriptors"]), "grounds": grounds})
 
 
 def _stored_decision(row: Row[Any]) -> StoredDecision:

@@ -172,6 +172,7 @@ detector_runs = Table(
     Column("items", Integer, nullable=False),
     Column("ok", Boolean, nullable=False),
     Column("error", Text),
+    Column("uncovered", JSON, nullable=False, server_default="[]"),
 )
 
 decisions = Table(

@@ -91,7 +91,7 @@ class Silence(Detector[Sound]):
 
 
 def light() -> scan.Detectors:
-    return scan.Detectors((Brightness(), Colours()), Contrast(), Flash(), Silence(), TextRules())
+    return scan.Detectors((Brightness(), Colours()), Contrast(), (Flash(),), Silence(), (TextRules(),))
 
 
 def handlers(store: Store) -> Mapping[str, Handler]:
@@ -114,7 +114,7 @@ def handlers(store: Store) -> Mapping[str, Handler]:
 
 @cache
 def request() -> pipeline.Request:
-    return pipeline.Request(0, "simulator", pipeline.world_model("simulator").card.sha256, BUDGET)
+    return pipeline.Request(0, "simulator", pipeline.world_model("simulator").card.sha256, BUDGET, "these detectors")
 
 
 def package(folder: Path, title: str = "Meadow", sign: str = "this way", more: str = "") -> WorldPackage:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from moderation import listening, novelty, reading, scan
 from moderation.detectors.base import Detection, Detector, DetectorCard, Item, Motion, Picture, Sound, Text
 from moderation.listening import AMBIENT, Heard, Situation
+from moderation.scan import media
 from moderation.store import DistinctFrame
 from policies.types import Source
 from worldmodel.constants import EVENTS, FPS, SAMPLES_PER_STEP, Event
@@ -112,7 +113,7 @@ class Sheet(Detector[Picture]):
 
 
 def detectors(reader: Detector[Picture] | None = None) -> scan.Detectors:
-    return scan.Detectors((Redness(),), reader or Sheet(), Blinks(), Loudness(), Threats())
+    return scan.Detectors((Redness(),), reader or Sheet(), (Blinks(),), Loudness(), (Threats(),))
 
 
 def picture(seed: int, size: int = 128) -> np.ndarray:
@@ -356,7 +357,7 @@ class TestMedia:
         image = np.zeros((32, 32, 4), np.uint8)
         image[:16] = (255, 255, 255, 255)
 
-        grounds = scan._grounds(image)
+        grounds = media._grounds(image)
 
         assert [int(ground[20, 0, 0]) for ground in grounds] == [255, 0]
         assert [int(ground[0, 0, 0]) for ground in grounds] == [255, 255]
@@ -432,7 +433,7 @@ class TestPlay:
         plays = [
             scan.Shown(f"p{n}", look.shown, _present(39, speaks_at=5 * n)) for n, look in enumerate(looks, 1)
         ]
-        report = scan.conclude(plays, {0: {}}, {0: 0}, scanner.heard, scanner.detectors)
+        report = scan.conclude(plays, [scan.Looked({0: {}}, {0: 0})], scanner.heard, scanner.detectors)
 
         assert speech.heard == 1
         threats = [f for f in report.findings if f.label == "threat"]
@@ -452,7 +453,7 @@ class TestPlay:
             *(scan.Shown(f"p{n}", look.shown, _present(39, key_at=6 * n)) for n, look in enumerate(looks, 1)),
             scan.Shown("p3", silent.shown, _present(39)),
         ]
-        report = scan.conclude(plays, {0: {}}, {0: 0}, scanner.heard, scanner.detectors)
+        report = scan.conclude(plays, [scan.Looked({0: {}}, {0: 0})], scanner.heard, scanner.detectors)
 
         assert scanner.detectors.speech.heard == 1  # type: ignore[attr-defined]
         threats = [f for f in report.findings if f.label == "threat"]
@@ -462,10 +463,11 @@ class TestPlay:
         scanner = self.scanner()
         looks = [play(scanner, n, [picture(1)] * (3 + n) + [red()] * 5 + [picture(1)] * 2) for n in range(2)]
         frames = [new for look in looks for new in look.new_frames]
-        seen, runs = scan.see([new.pixels for new in frames], scanner.detectors)
+        seen, runs = scan.see([new.pixels for new in frames], scan.every(scanner.detectors))
         plays = [scan.Shown(f"p{n}", look.shown, ()) for n, look in enumerate(looks)]
 
-        report = scan.conclude(plays, dict(enumerate(seen)), {0: 0, 1: 1}, {}, scanner.detectors)
+        looked = scan.Looked(dict(enumerate(seen)), {0: 0, 1: 1})
+        report = scan.conclude(plays, [looked], {}, scanner.detectors)
 
         found = sorted((f.playthrough, f.start, f.end) for f in report.findings if f.label == "red")
         assert found == [
@@ -491,7 +493,7 @@ class TestPlay:
         play = scan.Shown("p", np.array([0, 1, 0], np.int32), ())
         seen: dict[int, scan.Seen] = {0: {"redness": [Detection("red", 0.7)]}}
 
-        report = scan.conclude([play], seen, {0: 0}, {}, detectors())
+        report = scan.conclude([play], [scan.Looked(seen, {0: 0})], {}, detectors())
 
         assert [(f.start, f.end) for f in report.findings] == [
             (0, round(1 / FPS, 4)),
@@ -501,13 +503,13 @@ class TestPlay:
     def test_a_broken_reader_leaves_failed_runs_and_the_rest_goes_on(self) -> None:
         broken = detectors(reader=Broken())
 
-        seen, runs = scan.see([red()], broken)
+        seen, runs = scan.see([red()], scan.every(broken))
 
         assert [(run.detector, run.ok) for run in runs] == [("redness", True), ("broken", False)]
         assert seen[0]["redness"][0].score > 0.5
 
     def test_what_was_seen_survives_as_json(self) -> None:
-        seen, _ = scan.see([red()], detectors())
+        seen, _ = scan.see([red()], scan.every(detectors()))
 
         assert scan.seen_from(scan.seen_json(seen[0])) == seen[0]
 
@@ -535,9 +537,10 @@ def test_words_that_the_frames_edge_cuts_count_for_less(left: int, share: float)
     reader = Clipped()
     reader.left = left
     known = detectors(reader=reader)
-    seen, _ = scan.see([picture(1)], known)
+    seen, _ = scan.see([picture(1)], scan.costly(known))
+    play = scan.Shown("p", np.zeros(4, np.int32), ())
 
-    report = scan.conclude([scan.Shown("p", np.zeros(4, np.int32), ())], {0: seen[0]}, {0: 0}, {}, known)
+    report = scan.conclude([play], [scan.Looked({0: seen[0]}, {0: 0})], {}, known)
 
-    whole = known.words([Text("i will find you")])[0][0].score
+    whole = known.words[0]([Text("i will find you")])[0][0].score
     assert [f.score for f in report.findings if f.label == "threat"] == [pytest.approx(whole * share)]

@@ -1,0 +1,88 @@
+"""The detectors of a review, by what they look at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from moderation.detectors.base import Design, Detector, DetectorCard, Motion, Picture, Sound, Text
+
+if TYPE_CHECKING:
+    from policies.bundle import Bundle
+
+READER, LISTENER = "ocr", "speech"
+"""Names of the detectors whose findings are words, which go on to the detectors of text."""
+
+
+@dataclass(frozen=True)
+class Detectors:
+    """One reader, one listener, and any number of each other kind."""
+
+    pictures: tuple[Detector[Picture], ...]
+    reader: Detector[Picture]
+    motions: tuple[Detector[Motion], ...]
+    speech: Detector[Sound]
+    words: tuple[Detector[Text], ...]
+    """Asked about all that was written, read or heard."""
+    sounds: tuple[Detector[Sound], ...] = ()
+    """Besides speech; cheap enough for every sample."""
+    designs: tuple[Detector[Design], ...] = ()
+
+    @classmethod
+    def of(cls, detectors: Iterable[Detector[Any]]) -> Self:
+        """Group them. Raises ValueError when the reader or the listener is not among them."""
+        named = {detector.card.name: detector for detector in detectors}
+        if missing := [name for name in (READER, LISTENER) if name not in named]:
+            raise ValueError(f"a review needs the detector {missing[0]}: let the policy name it")
+        reader, listener = named.pop(READER), named.pop(LISTENER)
+
+        def looking_at(modality: str) -> tuple[Detector[Any], ...]:
+            return tuple(one for one in named.values() if one.card.modality == modality)
+
+        return cls(
+            pictures=looking_at("picture"),
+            reader=reader,
+            motions=looking_at("motion"),
+            speech=listener,
+            words=looking_at("text"),
+            sounds=looking_at("sound"),
+            designs=looking_at("design"),
+        )
+
+    def __iter__(self) -> Iterator[Detector[Any]]:
+        yield from self.pictures
+        yield self.reader
+        yield from self.motions
+        yield self.speech
+        yield from self.words
+        yield from self.sounds
+        yield from self.designs
+
+    @property
+    def cards(self) -> tuple[DetectorCard, ...]:
+        return tuple(detector.card for detector in self)
+
+    @property
+    def sha256(self) -> str:
+        """Names them by all that decides their scores: another version of one scans again."""
+        told = json.dumps(sorted(card.fingerprint for card in self.cards))
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    def load(self) -> None:
+        """Load all weights. Raises ``moderation.models.ModelMissing`` naming what to fetch."""
+        for detector in self:
+            detector.ensure_loaded()
+
+
+def load_detectors(bundle: Bundle) -> Detectors:
+    """The registered detectors that a policy names; their weights are loaded when they are first used.
+
+    Raises ``moderation.detectors.registry.RegistryError`` where one cannot be had.
+    """
+    from moderation.detectors.registry import Setup, load
+
+    setup = Setup.of(bundle)
+    return Detectors.of(load(name, setup) for name in bundle.header.detectors)
