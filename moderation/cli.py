@@ -84,6 +84,7 @@ def review_command(
     asked = Asked(seed, model, budget, workers)
     titles = {package.sha256: package.spec.title for _, package in packages}
     folder = home_folder(home)
+    os.environ["FIRSTPLAY_HOME"] = str(folder)  # for worker processes and the banks of known pictures
     try:
         with Bars(said, titles) as bars:
             outcomes = review(folder, packages, asked, bars)

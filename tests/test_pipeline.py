@@ -22,7 +22,11 @@ from sqlalchemy import text
 from moderation import pipeline, scan
 from moderation.detectors.base import Detection, Detector, DetectorCard, Picture, Sound
 from moderation.detectors.flash import Flash
+from moderation.detectors.known import Known
+from moderation.detectors.loudness import Loudness
+from moderation.detectors.mechanics import Mechanics
 from moderation.detectors.text import TextRules
+from moderation.detectors.toxicity import Toxicity
 from moderation.jobs import Handler, Terms, Work, Worker
 from moderation.states import WorldState
 from moderation.store import Evidence, Store, open_store
@@ -91,7 +95,15 @@ class Silence(Detector[Sound]):
 
 
 def light() -> scan.Detectors:
-    return scan.Detectors((Brightness(), Colours()), Contrast(), (Flash(),), Silence(), (TextRules(),))
+    return scan.Detectors(
+        pictures=(Brightness(), Colours(), Known(Path("no banks"))),
+        reader=Contrast(),
+        motions=(Flash(),),
+        speech=Silence(),
+        words=(TextRules(), Toxicity()),
+        sounds=(Loudness(),),
+        designs=(Mechanics(),),
+    )
 
 
 def handlers(store: Store) -> Mapping[str, Handler]:
@@ -114,7 +126,9 @@ def handlers(store: Store) -> Mapping[str, Handler]:
 
 @cache
 def request() -> pipeline.Request:
-    return pipeline.Request(0, "simulator", pipeline.world_model("simulator").card.sha256, BUDGET, "these detectors")
+    return pipeline.Request(
+        0, "simulator", pipeline.world_model("simulator").card.sha256, BUDGET, "these detectors"
+    )
 
 
 def package(folder: Path, title: str = "Meadow", sign: str = "this way", more: str = "") -> WorldPackage:
@@ -200,9 +214,20 @@ def test_every_detector_of_the_policy_has_looked_at_media_and_play(reviewed: Sto
     runs = reviewed.detector_runs(version.id, version.exploration)
 
     looked = {(run.detector, str(run.source)) for run in runs}
-    names = {"nsfw-open", "nsfw-js", "ocr", "speech", "text", "flash"}
-    assert looked == {(name, source) for name in names for source in ("media", "playthrough")}
+    names = set(pipeline.policy_bundle().header.detectors) & {card.name for card in light().cards}
+    assert looked == {(name, "media") for name in names} | {(n, "playthrough") for n in names - {"mechanics"}}
     assert all(run.ok for run in runs)
+
+
+def test_the_audit_of_a_review_goes_into_its_bound(reviewed: Store) -> None:
+    (version,) = reviewed.versions()
+    (tallies,) = reviewed.results("audit")
+    (stored,) = reviewed.decisions(version.id)
+
+    assert set(tallies) == {"picture", "writing", "speech"}
+    assert tallies["picture"][0] >= tallies["picture"][1]
+    assert set(stored.coverage.kept) == {"nsfw-open", "nsfw-js", "known", "ocr", "speech"}
+    assert all(0 < share < 1 for share in stored.coverage.kept.values())
 
 
 def test_the_same_request_again_queues_nothing(reviewed: Store) -> None:

@@ -43,4 +43,4 @@ def test_every_label_is_used_by_a_rule_or_known_to_be_of_no_use(tmp_path: Path) 
     used = {(name, label) for rule in bundle.rules for name, labels in rule.uses.items() for label in labels}
     declared = {(n, label) for n, entry in bundle.header.detectors.items() for label in entry.labels}
     unused = {label for _, label in declared - used}
-    assert unused == {"drawing", "neutral", "text", "speech", "toxic", "peak"}
+    assert unused == {"drawing", "neutral", "text", "speech", "toxic", "toxic_threat", "peak"}

@@ -1,9 +1,16 @@
-"""Dangerous flashing, measured on every frame after WCAG 2.3.1 and ITU-R BT.1702.
+"""Dangerous flashing and stripes, measured on every frame after WCAG 2.3.1 and ITU-R BT.1702.
 
 *General flash*: a pair of opposing changes of relative luminance of at least 0.1, the darker state below
 0.80. *Red flash*: a pair of opposing changes to or from a saturated red (R / (R + G + B) >= 0.8, linear)
 whose states lie more than 0.2 apart in the CIE 1976 u'v' diagram. More than three of one kind within a
 second, over more than 25 % of any 341 x 256 block of a 1024 x 768 view, can cause seizures.
+
+*Extended flash*: flashing that stays under that limit and does not stop. BT.1702 warns that "a sequence of
+flashing images lasting more than five seconds might constitute a risk even when it complies"; the analysers
+of broadcasters and game makers draw the line at two flashes a second for four of the last five seconds (EA's
+IRIS: four transitions, 4 s, 5 s; Harding FPA: 80 % of five seconds), and so does this one.
+
+*Stripes*: regular patterns, steady or moving; limits and method are in :mod:`moderation.detectors.stripes`.
 
 How it is measured here:
 
@@ -18,8 +25,8 @@ How it is measured here:
   the new frame, pixels are followed along with it, as the eye does. A shift whose opposite explains it as
   well (stripes that move by half their period) is flicker and is not followed.
 
-Sources: https://www.w3.org/TR/WCAG22/#dfn-general-flash-and-red-flash-thresholds and ITU-R BT.1702-3.
-Regular patterns that stand still or only move are not measured.
+Sources: https://www.w3.org/TR/WCAG22/#dfn-general-flash-and-red-flash-thresholds, ITU-R BT.1702-3 and
+https://github.com/electronicarts/IRIS.
 """
 
 from __future__ import annotations
@@ -32,6 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moderation.detectors.base import Detection, Detector, DetectorCard, Motion
+from moderation.detectors.stripes import Pattern, find_pattern
 
 VIEW_WIDTH, VIEW_HEIGHT = 1024, 768
 BLOCK_WIDTH, BLOCK_HEIGHT = 341, 256
@@ -47,6 +55,10 @@ chromaticity of nearly black pixels is noise."""
 COLOUR_CHANGE = 0.2
 TRANSITIONS = 6
 """Per second: three flashes. More break the limit."""
+EXTENDED_TRANSITIONS = 4
+"""Per second: two flashes. Fewer do not count as flashing on."""
+EXTENDED_FOR, EXTENDED_WINDOW = 4.0, 5.0
+"""Seconds of flashing on, within how many: these break the limit."""
 CONCURRENT = 0.2
 """Seconds."""
 MAX_SHIFT = 10 / 128
@@ -70,7 +82,10 @@ Frame = NDArray[np.uint8]
 Offset = tuple[int, int]
 
 _LUMINANCE = (0.2126, 0.7152, 0.0722)
-_TO_XYZ = ((0.4124564, 0.3575761, 0.1804375), _LUMINANCE, (0.0193339, 0.1191920, 0.9503041))
+_TO_XYZ = np.array(((0.4124564, 0.3575761, 0.1804375), _LUMINANCE, (0.0193339, 0.1191920, 0.9503041)))
+_TO_UV = (np.array(((4, 0, 0), (0, 9, 0), (1, 15, 3))) @ _TO_XYZ).astype(np.float32)
+"""u' = 4 X / (X + 15 Y + 3 Z), v' = 9 Y / (X + 15 Y + 3 Z)."""
+_REDNESS = (1, -1, -1)
 _WHITE_UV = (0.19784, 0.46834)
 _RED_UV = (0.45070, 0.52288)
 """D65 white and the red primary of sRGB."""
@@ -82,20 +97,46 @@ def linear_table() -> Plane:
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-class Flash(Detector[Motion]):
-    """General and red flashes: score = flashes in the worst second / 4, and 1 from over three on.
+_SUGGESTIONS = {
+    "general_flash": "Let it flash at most three times a second, change the light less,"
+    " or keep it to a small part of the picture.",
+    "red_flash": "Use a less saturated red, let it flash at most three times a second, or keep it to a"
+    " small part of the picture.",
+    "extended_flash": "Let the flashing end within four seconds, or slow it to under two flashes a second.",
+    "stripes": "Use five pairs of stripes or fewer, make them less unlike in brightness, or cover less of the"
+    " picture, and do not let them jump or swing.",
+}
 
-    ``start`` and ``end`` bound the worst stretch; ``box`` is the block in which it was seen.
+
+def suggestion(found: Detection) -> str:
+    """What a creator can change about a detection of :class:`Flash`, in one sentence.
+
+    Raises ValueError for a detection of another detector.
+    """
+    if found.label not in _SUGGESTIONS:
+        raise ValueError(f"{found.label!r} is no label of the flash detector: {', '.join(_SUGGESTIONS)}")
+    return _SUGGESTIONS[found.label]
+
+
+class Flash(Detector[Motion]):
+    """Flashes and stripes; a score of 1 is beyond the limit.
+
+    ``general_flash``, ``red_flash``: flashes in the worst second / 4, and 1 from over three on.
+    ``extended_flash``: seconds of flashing on / 4, from two seconds on. ``stripes``: 0.75 times how much of
+    the limit's time or area is reached, and 1 beyond both.
+
+    ``start`` and ``end`` bound the worst stretch; ``box`` is where it was seen; ``text`` is the result in the
+    units of the standards.
     """
 
     card = DetectorCard(
         name="flash",
-        version="1",
+        version="2",
         modality="motion",
-        labels=("general_flash", "red_flash"),
+        labels=("general_flash", "red_flash", "extended_flash", "stripes"),
         licence="Apache-2.0",
-        recall_source="measured exactly, by definition; regular patterns are not covered",
-        cost_ms=1.0,
+        recall_source="measured exactly, by definition",
+        cost_ms=0.8,
     )
 
     def load(self) -> None:
@@ -116,7 +157,7 @@ class Flash(Detector[Motion]):
         recording = _Recording(_Layout.of(*motion.frames.shape[1:3]), motion.fps, self._linear)
         for frame in motion.frames:
             recording.add(frame)
-        return recording.detections()
+        return recording.detections(motion.frames)
 
 
 @dataclass(frozen=True)
@@ -149,9 +190,21 @@ class _Layout:
         """A block in pixels of the frame, by its index among all blocks."""
         row, column = divmod(index, len(self.lefts))
         top, left = int(self.tops[row]), int(self.lefts[column])
-        corners = (left, top, left + self.block[1], top + self.block[0])
-        x0, y0, x1, y1 = (round(value / self.scale) for value in corners)
+        return self.unscaled((left, top, left + self.block[1], top + self.block[0]))
+
+    def unscaled(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+        """A box of measured pixels in pixels of the frame."""
+        x0, y0, x1, y1 = (round(value / self.scale) for value in box)
         return x0, y0, x1, y1
+
+    def scaled(self, frame: Frame) -> Frame:
+        """A frame (H, W, 3) as it is measured."""
+        import cv2
+
+        if self.scale == 1:
+            return frame
+        size = self.width, self.height
+        return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def areas(self, mask: Mask) -> NDArray[np.int32]:
         """(blocks,) pixels of ``mask`` in each block."""
@@ -180,50 +233,95 @@ class _Recording:
         self._red = _Blocks(layout, fps)
         self._luminance: _LuminanceTracker | None = None
         self._redness: _RedTracker | None = None
+        self._frame: Frame | None = None
         self._details: Plane | None = None
-        self._before: Plane | None = None
+        self._colours: Plane | None = None
         self._index = -1
 
     def add(self, frame: Frame) -> None:
         """Take the next frame, (H, W, 3) RGB."""
-        import cv2
-
         self._index += 1
-        if self._layout.scale < 1:
-            size = (self._layout.width, self._layout.height)
-            frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
-        details = detail(frame)
-        colours = np.asarray(cv2.LUT(frame, self._linear), np.float32)
-        luminance = np.asarray(cv2.transform(colours, np.array([_LUMINANCE], np.float32)), np.float32)
+        if self._frame is not None and np.array_equal(frame, self._frame):
+            return
+        self._frame = frame
+        frame = self._layout.scaled(frame)
+        details, colours = detail(frame), self._linearised(frame)
         if self._luminance is None or self._details is None:
-            self._luminance = _LuminanceTracker(luminance)
+            self._luminance = _LuminanceTracker(luminance_of(colours))
         else:
             offset = find_shift(self._details, details)
-            self._general.add(self._index, *self._luminance.step(luminance, offset))
+            self._general.add(self._index, *self._luminance.step(luminance_of(colours), offset))
             self._add_red(colours, offset)
-        self._details, self._before = details, colours
+        self._details, self._colours = details, colours
 
     def _add_red(self, colours: Plane, offset: Offset) -> None:
         """Colour is costly and red is rare: it is followed from the first frame on that has enough of it."""
         if self._redness is None:
             least = self._layout.area / self._general.span
-            if self._before is None or not _has_red(colours, least):
+            if self._colours is None or not _has_red(colours, least):
                 return
-            self._redness = _RedTracker(self._before)
+            self._redness = _RedTracker(self._colours)
         self._red.add(self._index, *self._redness.step(colours, offset))
 
-    def detections(self) -> list[Detection]:
-        """What was seen, after the last frame."""
-        named = (("general_flash", self._general), ("red_flash", self._red))
-        found = [self._detection(label, blocks.worst(self._index + 1)) for label, blocks in named]
-        return [detection for detection in found if detection is not None]
+    def _linearised(self, frame: Frame) -> Plane:
+        import cv2
 
-    def _detection(self, label: str, worst: _Worst | None) -> Detection | None:
-        if worst is None:
-            return None
-        score = 1.0 if worst.transitions > TRANSITIONS else worst.transitions / 2 / 4
+        return np.asarray(cv2.LUT(frame, self._linear), np.float32)
+
+    def detections(self, frames: NDArray[np.uint8]) -> list[Detection]:
+        """What was seen in all ``frames`` (T, H, W, 3), after the last one was added."""
+        found: list[Detection] = []
+        for label, blocks in (("general_flash", self._general), ("red_flash", self._red)):
+            counted = blocks.counted(self._index + 1)
+            if counted is None:
+                continue
+            worst, extended = counted.worst_second(), counted.flashing_on()
+            if worst is not None:
+                score = 1.0 if worst.count > TRANSITIONS else worst.count / 2 / 4
+                words = f"{worst.count} transitions in one second {self._extent(label, worst, frames)}"
+                found.append(self._detection(label, score, worst, words))
+            if extended is not None:
+                seconds = extended.count / self._fps
+                extent = self._extent(label, extended, frames)
+                words = f"two flashes a second or more for {seconds:.1f} of {EXTENDED_WINDOW:.0f} s {extent}"
+                score = min(1.0, seconds / EXTENDED_FOR)
+                found.append(self._detection("extended_flash", score, extended, words))
+        pattern = find_pattern(lambda index: self._plane(frames[index]), len(frames), self._fps)
+        return found if pattern is None else [*found, self._striped(pattern)]
+
+    def _plane(self, frame: Frame) -> Plane:
+        return luminance_of(self._linearised(self._layout.scaled(frame)))
+
+    def _detection(self, label: str, score: float, worst: _Worst, words: str) -> Detection:
         start, end = worst.first / self._fps, (worst.last + 1) / self._fps
-        return Detection(label, score, start, end, self._layout.box(worst.block))
+        return Detection(label, score, start, end, self._layout.box(worst.block), words)
+
+    def _striped(self, pattern: Pattern) -> Detection:
+        worst = pattern.worst
+        words = (
+            f"{worst.pairs:g} light-dark pairs of {pattern.movement} stripes for {pattern.seconds:.1f} s over"
+            f" {worst.share:.0%} of the picture, luminance change {worst.change:.2f}"
+        )
+        start, end = pattern.first / self._fps, (pattern.last + 1) / self._fps
+        return Detection("stripes", pattern.score, start, end, self._layout.unscaled(worst.box), words)
+
+    def _extent(self, label: str, worst: _Worst, frames: NDArray[np.uint8]) -> str:
+        """How large the flashing is, and how strong where it is over the threshold."""
+        shown = self._shown(frames, worst)
+        if label == "red_flash":
+            least, kind = COLOUR_CHANGE, "colour change (CIE 1976 u'v')"
+            change = _length(*np.ptp(np.stack([chromaticity(colours) for colours in shown]), axis=0))
+        else:
+            least, kind = LUMINANCE_CHANGE, "luminance change"
+            change = np.ptp(np.stack([luminance_of(colours) for colours in shown]), axis=0)
+        mean = change[change >= min(least, change.max())].mean()
+        return f"over {worst.share:.0%} of a 10-degree field, {kind} {mean:.2f}"
+
+    def _shown(self, frames: NDArray[np.uint8], worst: _Worst) -> list[Plane]:
+        """The block's linear colours in the first second of the worst stretch, and just before it."""
+        x0, y0, x1, y1 = self._layout.box(worst.block)
+        last = min(worst.last, worst.first + round(self._fps))
+        return [self._linearised(frame[y0:y1, x0:x1]) for frame in frames[max(0, worst.first - 1) : last + 1]]
 
 
 class _LuminanceTracker:
@@ -235,7 +333,10 @@ class _LuminanceTracker:
 
     def step(self, now: Plane, offset: Offset) -> tuple[Mask, Mask]:
         """Which pixels have just made a change upwards, and downwards, (H, W) each."""
-        self._state = moved(self._state, offset, np.stack([now, now, np.zeros_like(now)]))
+        if offset != (0, 0):
+            fresh = np.empty_like(self._state)
+            fresh[:2], fresh[2] = now, 0
+            self._state = moved(self._state, offset, fresh)
         high, low, direction = self._state
         np.maximum(high, now, out=high)
         np.minimum(low, now, out=low)
@@ -262,7 +363,7 @@ class _RedTracker:
         fresh = self._fresh(colours)
         self._state = moved(self._state, offset, fresh)
         u, v, distance, red = self._state
-        apart = np.hypot(fresh[0] - u, fresh[1] - v) > COLOUR_CHANGE
+        apart = _length(fresh[0] - u, fresh[1] - v) > COLOUR_CHANGE
         into = apart & (red < 0) & (fresh[3] > 0)
         out = apart & (red > 0)
         # The extreme is the purest red while in red, and the colour farthest from it while out of it.
@@ -276,7 +377,7 @@ class _RedTracker:
     @staticmethod
     def _fresh(colours: Plane) -> Plane:
         u, v = chromaticity(colours)
-        distance = np.hypot(u - _RED_UV[0], v - _RED_UV[1])
+        distance = _length(u - _RED_UV[0], v - _RED_UV[1])
         red = np.where(saturated_red(colours), np.float32(1), np.float32(-1))
         return np.stack([u, v, distance, red])
 
@@ -287,7 +388,7 @@ class _Blocks:
     def __init__(self, layout: _Layout, fps: float) -> None:
         self._layout = layout
         count = len(layout.tops) * len(layout.lefts)
-        self._window = max(1, round(fps))
+        self._fps = fps
         self.span = max(1, round(CONCURRENT * fps))
         """Frames whose changes add up."""
         self._recent = np.zeros((2, self.span, count), np.int32)
@@ -295,55 +396,98 @@ class _Blocks:
         self._latest = 0
         """Frame of the latest change of any pixel."""
         self._direction = np.zeros(count, np.int8)
-        self._events: list[tuple[int, NDArray[np.intp]]] = []
-        """Frame, and the blocks that made a transition in it."""
+        self._events: list[tuple[int, NDArray[np.intp], Plane]] = []
+        """Frame, the blocks that made a transition in it, and the share of each that had changed."""
 
     def add(self, index: int, up: Mask, down: Mask) -> None:
-        """Take the changes of one frame."""
-        slot = index % self.span
+        """Take the changes of one frame; frames without any may be left out."""
         changes = [self._layout.areas(mask) if mask.any() else None for mask in (up, down)]
-        if any(change is not None for change in changes):
-            self._latest = index
-        elif index - self._latest > self.span:
+        if all(change is None for change in changes):
             return
+        for passed in range(max(self._latest + 1, index - self.span + 1), index + 1):
+            self._recent[:, passed % self.span] = 0
+        self._latest = index
         for recent, change in zip(self._recent, changes, strict=True):
-            recent[slot] = 0 if change is None else change
-        over = self._recent.sum(axis=1) > self._layout.area
+            if change is not None:
+                recent[index % self.span] = change
+        area = self._recent.sum(axis=1)
+        over = area > self._layout.area
         rises = over[0] & (self._direction <= 0)
         falls = over[1] & (self._direction >= 0) & ~rises
-        fired = rises | falls
-        if fired.any():
+        fired = np.flatnonzero(rises | falls)
+        if len(fired):
+            shares = np.where(rises, *area)[fired] * (AREA / self._layout.area)
+            self._events.append((index, fired, shares.astype(np.float32)))
             # A cut brightens some pixels and darkens others of one block: that is one transition, not two.
             self._recent[:, :, fired] = 0
             self._direction[fired] = np.where(rises, 1, -1)[fired]
-            self._events.append((index, np.flatnonzero(fired)))
 
-    def worst(self, frames: int) -> _Worst | None:
+    def counted(self, frames: int) -> _Counted | None:
+        """The transitions of all blocks that flashed at least once."""
+        totals = np.zeros(len(self._direction), np.int64)
+        for _, fired, _ in self._events:
+            totals[fired] += 1
+        blocks = np.flatnonzero(totals >= 2)
+        if not len(blocks):
+            return None
+        areas = np.zeros((frames, len(totals)), np.float32)
+        for index, fired, shares in self._events:
+            areas[index, fired] = shares
+        return _Counted(blocks, areas[:, blocks], self._fps)
+
+
+class _Counted:
+    """Transitions of blocks over all frames of a recording."""
+
+    def __init__(self, blocks: NDArray[np.intp], areas: Plane, fps: float) -> None:
+        self._blocks = blocks
+        self._areas = areas
+        """(T, blocks): share of the block that changed in a transition, 0 where there was none."""
+        self._fps = fps
+        self._second = max(1, round(fps))
+        self._counts = _sums(areas > 0, self._second)
+        """(T, blocks): transitions in the second that ends with each frame."""
+
+    def worst_second(self) -> _Worst | None:
         """The second with the most transitions in one block; None with less than one flash."""
-        if not self._events:
-            return None
-        happened = np.zeros((frames, len(self._direction)), np.int16)
-        for index, blocks in self._events:
-            happened[index, blocks] = 1
-        total = np.vstack([np.zeros_like(happened[:1]), np.cumsum(happened, axis=0, dtype=np.int16)])
-        starts = np.maximum(0, np.arange(1, frames + 1) - self._window)
-        counts = total[1:] - total[starts]  # (T, blocks), over the second that ends with each frame
-        at, block = np.unravel_index(int(counts.argmax()), counts.shape)
-        most = int(counts[at, block])
-        if most < 2:
-            return None
-        first, last = _stretch(counts[:, block] >= min(most, TRANSITIONS + 1), int(at))
-        events = np.flatnonzero(happened[starts[first] : last + 1, block]) + starts[first]
-        return _Worst(most, int(block), int(events[0]), int(events[-1]))
+        return None if self._counts.max() < 2 else self._worst(self._counts, TRANSITIONS + 1, self._second)
+
+    def flashing_on(self) -> _Worst | None:
+        """The ``EXTENDED_WINDOW`` with the most frames of flashing on; None with under half the limit."""
+        window = round(EXTENDED_WINDOW * self._fps)
+        held = _sums(self._counts >= EXTENDED_TRANSITIONS, window)
+        limit = math.ceil(EXTENDED_FOR * self._fps)
+        return None if held.max() < limit / 2 else self._worst(held, limit, window + self._second)
+
+    def _worst(self, counts: NDArray[np.int32], limit: int, window: int) -> _Worst:
+        highest = counts.max(axis=0)
+        most = int(highest.max())
+        equal = np.flatnonzero(highest == most)
+        block = equal[self._areas[:, equal].sum(axis=0).argmax()]  # the one that flashes most fully
+        first, last = _stretch(counts[:, block] >= min(most, limit), int(counts[:, block].argmax()))
+        begun = max(0, first + 1 - window)
+        events = np.flatnonzero(self._areas[begun : last + 1, block]) + begun
+        share = float(self._areas[events, block].mean())
+        return _Worst(most, int(self._blocks[block]), int(events[0]), int(events[-1]), share)
+
+
+def _sums(mask: Mask, window: int) -> NDArray[np.int32]:
+    """(T, N) how often ``mask`` (T, N) was true in the ``window`` frames that end with each."""
+    total = np.cumsum(mask, axis=0, dtype=np.int32)
+    total[window:] -= total[:-window].copy()
+    return total
 
 
 @dataclass(frozen=True)
 class _Worst:
-    transitions: int
+    count: int
+    """Transitions in a second, or frames of flashing on."""
     block: int
     first: int
     last: int
     """Frames of the first and last transition of the worst stretch."""
+    share: float
+    """Mean share of the block that a transition changed."""
 
 
 def _stretch(mask: Mask, at: int) -> tuple[int, int]:
@@ -375,9 +519,11 @@ def find_shift(before: Plane, now: Plane) -> Offset:
     import cv2
 
     reach = max(1, round(MAX_SHIFT * now.shape[0]))
-    if min(now.shape) <= 4 * reach or min(before.std(), now.std()) < FLAT:
+    if min(now.shape) <= 4 * reach or min(_spread(before), _spread(now)) < FLAT:
         return 0, 0
     middle = np.ascontiguousarray(now[reach:-reach, reach:-reach])
+    if _unlike(before[reach:-reach, reach:-reach], middle) < STILL:
+        return 0, 0
     unlike = 1 - cv2.matchTemplate(before, middle, cv2.TM_CCOEFF_NORMED)
     row, column = divmod(int(unlike.argmin()), unlike.shape[1])
     least = min(unlike[reach, reach], unlike[2 * reach - row, 2 * reach - column])
@@ -386,44 +532,70 @@ def find_shift(before: Plane, now: Plane) -> Offset:
     return row - reach, column - reach
 
 
+def _spread(details: Plane) -> float:
+    import cv2
+
+    return float(cv2.meanStdDev(details)[1][0, 0])
+
+
+def _unlike(one: Plane, other: Plane) -> float:
+    """1 - correlation of two planes; cheap, for one place instead of all."""
+    a, b = one - one.mean(), other - other.mean()
+    return 1.0 - float(np.vdot(a, b) / np.sqrt(max(1e-12, float(np.vdot(a, a)) * float(np.vdot(b, b)))))
+
+
 def moved(state: Plane, offset: Offset, fresh: Plane) -> Plane:
-    """``state`` (C, H, W) carried along with the picture; what comes into view starts as ``fresh``."""
+    """``state`` (C, H, W) carried along with the picture, in the array ``fresh``, which is returned and gives
+    what comes into view.
+    """
     if offset == (0, 0):
         return state
     (to_rows, from_rows), (to_columns, from_columns) = (
         (slice(max(0, -by), size - max(0, by)), slice(max(0, by), size - max(0, -by)))
         for by, size in zip(offset, state.shape[1:], strict=True)
     )
-    result = fresh.copy()
-    result[:, to_rows, to_columns] = state[:, from_rows, from_columns]
-    return result
+    fresh[:, to_rows, to_columns] = state[:, from_rows, from_columns]
+    return fresh
+
+
+def luminance_of(colours: Plane) -> Plane:
+    """(H, W) relative luminance of linear RGB (H, W, 3)."""
+    return _weighed(colours, _LUMINANCE)
 
 
 def _has_red(colours: Plane, least: float) -> bool:
     """Whether more than ``least`` pixels are saturated red; most frames are told apart by one product."""
-    import cv2
-
-    reddish = cv2.transform(colours, np.array([[1, -1, -1]], np.float32)) >= RED_VISIBLE
+    reddish = _weighed(colours, _REDNESS) >= RED_VISIBLE
     return bool(np.count_nonzero(reddish) > least and np.count_nonzero(saturated_red(colours)) > least)
 
 
 def saturated_red(colours: Plane) -> Mask:
     """(H, W) of linear RGB (H, W, 3): where the colour is a red that WCAG calls saturated."""
-    import cv2
-
-    red, green, blue = cv2.split(colours)
-    others = green + blue
-    return np.asarray((red * (1 - RED_SHARE) >= others * RED_SHARE) & (red - others >= RED_VISIBLE), np.bool_)
+    share = _weighed(colours, (1 - RED_SHARE, -RED_SHARE, -RED_SHARE))
+    return (share >= 0) & (_weighed(colours, _REDNESS) >= RED_VISIBLE)
 
 
 def chromaticity(colours: Plane) -> tuple[Plane, Plane]:
     """CIE 1976 u' and v', (H, W) each, of linear sRGB (H, W, 3); black has those of white."""
     import cv2
 
-    x, y, z = cv2.split(cv2.transform(colours, np.array(_TO_XYZ, np.float32)))
-    total = x + 15 * y + 3 * z
+    x, y, total = (_weighed(colours, weights) for weights in _TO_UV)
     dark = total < 1e-6
     total[dark] = 1
-    u, v = 4 * x / total, 9 * y / total
+    u, v = cv2.divide(x, total), cv2.divide(y, total)
     u[dark], v[dark] = _WHITE_UV
     return np.asarray(u, np.float32), np.asarray(v, np.float32)
+
+
+def _weighed(colours: Plane, weights: Sequence[float] | Plane) -> Plane:
+    """(H, W): the weighted sum of three channels."""
+    import cv2
+
+    # One sum at a time: OpenCV is many times slower at making several channels.
+    return np.asarray(cv2.transform(colours, np.array([weights], np.float32)), np.float32)
+
+
+def _length(x: Plane, y: Plane) -> Plane:
+    import cv2
+
+    return np.asarray(cv2.magnitude(x, y), np.float32)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from moderation.detectors.base import Detection, Detector, DetectorCard, Picture
+from moderation.detectors.base import Detection, Detector, DetectorCard, Picture, current_resources
 from moderation.models import model_path
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ Input = NDArray[np.float32]
 
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
-    """A session on one CPU thread that does not spin while it waits."""
+    """A session on the threads that its detector may use, which does not spin while it waits."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = current_resources().threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -91,6 +91,7 @@ class OpenNsfw(_Classifier):
         licence="BSD-2-Clause (weights), Apache-2.0",
         weights=("opennsfw",),
         cost_ms=20.0,
+        input_size=(SIDE, SIDE),
     )
     classes = (None, "nsfw")
 
@@ -123,6 +124,7 @@ class NsfwJs(_Classifier):
         licence="MIT",
         weights=("nsfwjs",),
         cost_ms=20.0,
+        input_size=(SIDE, SIDE),
     )
     classes = card.labels
 
