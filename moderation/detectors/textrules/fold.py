@@ -20,7 +20,10 @@ LEADING = {"@": "a", "$": "s", "€": "e"}
 INNER = {"!": "i", "|": "i", "+": "t"}
 """Symbols that stand for a letter only inside a word; elsewhere they are punctuation."""
 SMALL_CAPITALS = dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz", strict=True))
+CYRILLIC_DIGITS = {"3": "з", "4": "ч", "6": "б", "0": "о"}
+"""Digits that stand for other letters beside Cyrillic ones."""
 STROKES = {"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "ı": "i", "ß": "ss", "æ": "ae", "œ": "oe"}
+MARKS = {"。": ".", "․": ".", "‧": ".", "∙": ".", "⁎": "*", "’": "'", "‘": "'", "ǃ": "!"}
 ENCLOSED = (0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
 """First code points of the squared, circled, dark squared and regional-indicator alphabets."""
 LONGEST_WORD = 200
@@ -31,6 +34,9 @@ _SHAPES = {**DIGITS, **LEADING, **INNER}
 _AS_LETTERS = str.maketrans({**DIGITS, **LEADING, **INNER})
 _NO_LETTER = re.compile(r"[\W\d_]+")
 _REPEATED = re.compile(r"(.)\1+")
+_CYRILLIC_WORD = re.compile(r"[а-яёіїєґ]*[А-ЯЁІЇЄҐ][А-ЯЁІЇЄҐа-яёіїєґ]*")
+_WITHOUT_LATIN = re.compile(r"(?<!\w)(?:(?![A-Za-z])\w)+(?!\w)")
+_BESIDE_CYRILLIC = re.compile(r"[0346](?=[а-яё])|(?<=[а-яё])[0346]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,9 @@ class Clean:
     """Position in ``source`` of each character of ``text``."""
 
     def span(self, start: int, end: int) -> str:
-        """What the source says where ``text[start:end]`` came from."""
-        return self.source[self.at[start] : self.at[end - 1] + 1]
+        """What the source says where ``text[start:end]`` came from, whichever way it was read."""
+        places = self.at[start:end]
+        return self.source[min(places) : max(places) + 1]
 
 
 class Letter(NamedTuple):
@@ -93,7 +100,7 @@ def plain_characters(char: str) -> str:
 def _latin(char: str) -> str:
     if char.isascii():
         return char
-    known = SMALL_CAPITALS.get(char) or STROKES.get(char)
+    known = SMALL_CAPITALS.get(char) or STROKES.get(char) or MARKS.get(char)
     return known or _homoglyph(char) or char
 
 
@@ -114,8 +121,34 @@ def clean(source: str) -> Clean:
     """Replace look-alikes (Unicode NFKC, homoglyphs, enclosed letters) and drop what is invisible."""
     if source.isascii():
         return Clean(source, source, tuple(range(len(source))))
-    pairs = [(char, at) for at, original in enumerate(source) for char in plain_characters(original)]
+    letters = _cyrillic_digits(source)
+    small = _seen_small(letters)
+    pairs = [(char, at) for at, one in enumerate(letters) for char in _plain(one, small=at in small)]
     return Clean(source, "".join(char for char, _ in pairs), tuple(at for _, at in pairs))
+
+
+def _seen_small(text: str) -> frozenset[int]:
+    """Capitals of Cyrillic words, which count as their small letters, so that a word has one form.
+
+    Words whose letters all look Latin are in disguise and are left out.
+    """
+    words = [
+        word
+        for word in _CYRILLIC_WORD.finditer(text)
+        if not "".join(map(plain_characters, word[0])).isascii()
+    ]
+    return frozenset(at for word in words for at in range(*word.span()) if text[at].isupper())
+
+
+def _plain(char: str, *, small: bool) -> str:
+    return plain_characters(char.lower()).upper() if small else plain_characters(char)
+
+
+def _cyrillic_digits(source: str) -> str:
+    """Digits beside Cyrillic letters as the letters that they stand for, in words without Latin ones."""
+    return _WITHOUT_LATIN.sub(
+        lambda word: _BESIDE_CYRILLIC.sub(lambda digit: CYRILLIC_DIGITS[digit[0]], word[0]), source
+    )
 
 
 def fold(text: str, *, ocr: bool = False) -> Folded:

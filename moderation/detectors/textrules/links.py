@@ -1,4 +1,4 @@
-"""Links and ways to reach somebody off the platform: addresses, invitations, handles."""
+"""Links out of the game: addresses on the web, however they are written."""
 
 from __future__ import annotations
 
@@ -23,15 +23,10 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOT = r"(?:\.|\[\.\]|\(\.\)|\{\.\})"
 _SPELLED_DOT = r"(?:\s*[\[({]\s*d[o0]t\s*[\])}]\s*|\s+d[o0]t\s+)"
 _SPOKEN_SUFFIX = "com|net|org|gg|io|info|co|xyz|tv|de|uk|ru|me|app|shop|online"
-_PLATFORM = (
-    r"discord|telegram|whats ?app|snap ?chat|snap|insta(?:gram)?|kik|skype|tik ?tok|facebook|messenger"
-    r"|line id|wechat|viber|roblox|steam|twitch|youtube|twitter|only ?fans|ig|sc"
-)
-_HANDLE = r"@?[a-z0-9_][\w.]{2,31}(?:#\d{4})?"
 
-URL = re.compile(r"\b(?:h(?:tt|xx)ps?|ftp)\s?(?::|\[:\])\s?//\s?\S{3,}", re.IGNORECASE)
+URL = re.compile(r"\b(?:h(?:tt|xx)ps?|ftp)\s?(?::|\[:\])\s?/{1,2}\s?/?\s?\S{3,}", re.IGNORECASE)
 WWW = re.compile(rf"\bwww\s?{_DOT}\s?{_LABEL}(?:\s?{_DOT}\s?{_LABEL})*(?:/\S*)?", re.IGNORECASE)
-SPACED_WWW = re.compile(r"\bw w w (?:\. ?|dot )[a-z0-9-]+(?: ?\. ?| dot )[a-z]{2,}\b", re.IGNORECASE)
+SPACED_WWW = re.compile(r"\bw w w ?(?:\. ?|dot )[a-z0-9-]+(?: ?\. ?| dot )[a-z]{2,}\b", re.IGNORECASE)
 DOMAIN = re.compile(
     rf"(?<![\w@.-])(?P<name>(?:{_LABEL}{_DOT})+)(?P<suffix>{_SUFFIX})(?![\w-])(?!\.[a-z0-9])(?P<path>[/:?]\S+)?",
     re.IGNORECASE,
@@ -42,35 +37,17 @@ SPACED_DOMAIN = re.compile(
 SPOKEN = re.compile(
     rf"(?<![\w-])[a-z0-9-]{{2,63}}{_SPELLED_DOT}(?:{_SPOKEN_SUFFIX})\b(?:\s+slash\s+\w+)?", re.IGNORECASE
 )
-INVITE = re.compile(
-    r"\b(?:discord(?:app)?\s?\.\s?(?:gg|com/invite)|t\.me|telegram\.me|wa\.me|chat\.whatsapp\.com|bit\.ly|tinyurl\.com"
-    r"|goo\.gl|youtu\.be|fb\.me)\s?/\s?[\w+-]{2,}",
+SHORTENED = re.compile(
+    r"\b(?:bit\.ly|tinyurl\.com|goo\.gl|youtu\.be|discord(?:app)?\s?\.\s?(?:gg|com/invite))\s?/\s?[\w+-]{2,}",
     re.IGNORECASE,
 )
-DISCORD_TAG = re.compile(r"(?<![\w#])[a-z0-9_.]{2,32}#\d{4}(?!\d)", re.IGNORECASE)
-CONTACT = re.compile(
-    r"\b(?:(?:add|find|follow|message|dm|text|hit|write|reach|contact) (?:me|us)(?: up)?"
-    rf" (?:on|at|in|via|through) (?:my )?(?:{_PLATFORM})"
-    rf"|my (?:{_PLATFORM})(?: name| id| handle| user(?:name)?)?(?: is\b|\s?[:=]))"
-    rf"(?P<handle>\s*(?:is|as|:|=|-)?\s*{_HANDLE})?",
-    re.IGNORECASE,
+LEET_SUFFIX = re.compile(r"(?<![\w@.])[a-z0-9-]{2,63} ?[.,] ?(?:c0m|n3t|0rg)(?![\w.])", re.IGNORECASE)
+COMMA = re.compile(r"(?<![\w@.])[a-z0-9-]{3,63},(?:com|net|org|gg|io)(?![\w.])", re.IGNORECASE)
+SPELLED = re.compile(
+    r"(?<![\w@.])[a-z0-9-]{2,63} d[. -]?[o0][. -]?t (?:com|net|org|gg|io)(?![\w.])", re.IGNORECASE
 )
-PLATFORM_HANDLE = re.compile(
-    rf"\b(?:{_PLATFORM})\s?:\s*(?=\S*[@#_.\d]\w|\w*\d)@?[a-z0-9_][\w.#]*\w", re.IGNORECASE
-)
-"""A handle after a platform's name; without a sign that it is one, "Steam: hot" would be."""
-ADD_HANDLE = re.compile(
-    rf"\b(?:add|find|follow|message|dm|text) (?=\S*[@#_.\d])@?[a-z0-9_][\w.]+ on (?:{_PLATFORM})\b",
-    re.IGNORECASE,
-)
-WRITE_ME = re.compile(r"\b(?:whats ?app|telegram|kik|snap|skype|dm) me\b(?: (?:on|at|@)\b)?", re.IGNORECASE)
 SPACED_LETTERS = re.compile(
     r"(?<!\w)(?:[a-z0-9] ){3,40}(?:\. ?|dot )(?:c o m|n e t|o r g|g g|i o)\b", re.IGNORECASE
-)
-AT_HANDLE = re.compile(r"(?<![\w@.])@[a-z0-9_][\w.]{2,31}\b", re.IGNORECASE)
-JOIN = re.compile(
-    r"\bjoin (?:my|our|the|us on|me on) (?:\w+ )?(?:discord|telegram|whats ?app)(?: server| group)?\b",
-    re.IGNORECASE,
 )
 VISIT = re.compile(
     r"\b(?:visit|go to|check out|see|at|on|from|link|site|website|get .{0,20}at)\s*:?\s*$", re.IGNORECASE
@@ -78,18 +55,17 @@ VISIT = re.compile(
 
 
 def find_links(clean: Clean) -> list[Match]:
-    """Links and handles of the text; the same span may be found more than once."""
+    """Links of the text; the same span may be found more than once."""
     text = clean.text
     found = [
         Match("link", score, *match.span())
         for regex, score in (
-            (URL, 0.95), (WWW, 0.95), (SPACED_WWW, 0.85), (SPOKEN, 0.85), (INVITE, 0.95), (JOIN, 0.6),
-            (PLATFORM_HANDLE, 0.8), (ADD_HANDLE, 0.85),
-            (WRITE_ME, 0.55), (SPACED_LETTERS, 0.8), (SPACED_DOMAIN, 0.7),
+            (URL, 0.95), (WWW, 0.95), (SPACED_WWW, 0.85), (SPOKEN, 0.85), (SHORTENED, 0.95), (SPELLED, 0.85),
+            (SPACED_LETTERS, 0.8), (SPACED_DOMAIN, 0.7), (LEET_SUFFIX, 0.7), (COMMA, 0.6),
         )
         for match in regex.finditer(text)
     ]  # fmt: skip
-    return [*found, *_domains(text), *_contacts(text)]
+    return [*found, *_domains(text)]
 
 
 def _domains(text: str) -> Iterator[Match]:
@@ -103,12 +79,3 @@ def _domains(text: str) -> Iterator[Match]:
         if match["suffix"][0].isupper() and not match["suffix"].isupper() and not told:
             continue  # "end.Now": a sentence whose space is missing
         yield Match("link", 0.9 if told else 0.75, *match.span())
-
-
-def _contacts(text: str) -> Iterator[Match]:
-    for match in CONTACT.finditer(text):
-        yield Match("link", 0.85 if match["handle"] else 0.6, *match.span())
-    for match in DISCORD_TAG.finditer(text):
-        yield Match("link", 0.7, *match.span())
-    for match in AT_HANDLE.finditer(text):
-        yield Match("link", 0.4, *match.span())

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from moderation.detectors.textrules.fold import Clean
+from moderation.detectors.textrules.fold import Clean, clean
 from moderation.detectors.textrules.links import SUFFIXES
 from moderation.detectors.textrules.match import Match
 
@@ -29,14 +29,14 @@ CARD_PREFIX = re.compile(r"4|5[1-5]|2[2-7]|3[47]|3[068]|6(?:011|4[4-9]|5)|35")
 """Visa, Mastercard, American Express, Diners, Discover, JCB."""
 HOME_REGIONS = ("US", "GB")
 """Where a number without a country code is looked up; the others need a word that says it is a phone."""
-OTHER_REGIONS = ("DE", "FR", "ES", "IT", "NL", "PL", "IN", "AU", "BR", "MX", "JP")
+OTHER_REGIONS = ("DE", "FR", "ES", "IT", "NL", "PL", "IN", "AU", "BR", "MX", "JP", "PT", "RU", "TR")
 NUMBER_WORDS = {
     word: str(value) for value, word in enumerate("zero one two three four five six seven eight nine".split())
 } | {"oh": "0", "null": "0"}
 
 _SUFFIX = "|".join(sorted(SUFFIXES, key=len, reverse=True))
 _AT = r"(?:\s*[\[({]\s*at\s*[\])}]\s*|\s+at\s+|\s?@\s?)"
-_DOT = r"(?:\s*[\[({]\s*(?:dot|\.)\s*[\])}]\s*|\s+dot\s+|\s?\.\s?)"
+_DOT = r"(?:\s*[\[({]\s*(?:dot|\.)\s*[\])}]\s*|\s+(?:dot|punkt|punto|point)\s+|\s?\.\s?)"
 EMAIL = re.compile(r"\b[a-z0-9][\w.+-]{0,63}@(?:[a-z0-9-]+\.)+[a-z]{2,24}\b", re.IGNORECASE)
 SPOKEN_EMAIL = re.compile(
     rf"(?<![\w+-])[a-z0-9][\w+-]{{0,63}}(?:{_DOT}[\w+-]{{1,63}}){{0,3}}{_AT}"
@@ -48,10 +48,15 @@ IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}\b")
 SSN = re.compile(r"(?<![\w-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
 PHONE_WORD = re.compile(
     r"\b(?:(?:call|text|ring|reach|dial|message) (?:me|us|him|her|my|at|now|\+?\d)|(?:my|new|the) number"
-    r"|number is|phone|tel|telephone|mobile|cell|sms|whats ?app|ruf\w*|handy|telefono?|appelle\w*|numero"
-    r"|llama\w*|chiama\w*|call (?:zero|oh|one|two|three|four|five|six|seven|eight|nine)|fax)\b",
+    r"|call (?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
+    r"|number is|phone|tel|telephone|mobile|cell|sms|fax|whats ?app|ruf\w*|handy|handynummer|nummer"
+    r"|telefon\w*|appelle\w*|numero|portable|llama\w*|movil|celular|ligue|liga\w*|telemovel|chiama\w*|cellulare|komorka"
+    r"|komorkowy|zadzwon\w*|dzwon\w*|mobiel\w*|bel me|ara\w*|cep"
+    + clean(r"|телефон\w*|номер\w*|звони\w*)\b").text,
     re.IGNORECASE,
 )
+PHONE_LIKE = re.compile(r"(?<![\w#@.])\+?\(?\d(?:[ ().-]{0,2}\d){6,14}(?![\w@])")
+"""Seven to fifteen digits in groups."""
 SPOKEN_NUMBER = re.compile(
     rf"\b(?:{'|'.join(NUMBER_WORDS)})(?:[\s,-]+(?:{'|'.join(NUMBER_WORDS)})){{6,14}}\b", re.IGNORECASE
 )
@@ -66,19 +71,45 @@ ADDRESS = re.compile(
 GERMAN_ADDRESS = re.compile(
     r"\b[A-Z][\w-]+(?:strasse|str\.|weg|allee|platz|gasse) \d{1,4}\s?[a-z]?\b(?P<rest>[^.!?\n]{0,60})"
 )
+_CAPITAL = "[A-ZБ-Я]"
+_ROADS = clean(
+    r"calle|avenida|avda\.?|paseo|plaza|rua|travessa|praça|via|viale|piazza|corso|vicolo|ul\.|al\.|ulica"
+    r"|ulicy|aleja|alei|улица|улице|ул\.|проспект|проспекте|пр\.|переулок|переулке"
+).text
+_TURKISH_ROADS = clean(r"caddesi|cad\.|sokak|sokağı|sok\.|bulvarı|mahallesi").text
+_NO = clean(r"(?:n[.º°o]* ?|д\. ?|дом |no\.? ?|nr\.? ?)?").text
+_REST = r"\b(?P<rest>[^.!?\n]{0,60})"
+FRENCH_ADDRESS = re.compile(
+    r"\b\d{1,4}(?: bis| ter)?,? (?:rue|avenue|boulevard|allee|impasse|chemin|quai|place)"
+    rf" (?:de |du |des |la |le |l')*[A-Z]\w+(?: [A-Z]\w+)*{_REST}"
+)
+NUMBER_LAST = re.compile(
+    rf"\b(?i:{_ROADS}) (?:(?:de|da|do|das|dos|del|della|la|las|los) )*{_CAPITAL}\w+(?: {_CAPITAL}\w+){{0,3}}"
+    rf"[, ]+{_NO}\d{{1,4}}[a-z]?{_REST}"
+)
+"""Spanish, Portuguese, Italian, Polish and Russian addresses."""
+DUTCH_ADDRESS = re.compile(rf"\b[A-Z]\w+(?:straat|laan|weg|plein|gracht|kade|dijk) \d{{1,4}}[a-z]?{_REST}")
+TURKISH_ADDRESS = re.compile(
+    rf"\b[A-Z]\w+(?: [A-Z]\w+)* (?i:{_TURKISH_ROADS}) ?(?:[Nn]o ?[:.]? ?)?\d{{1,4}}{_REST}"
+)
+ADDRESSES = (ADDRESS, GERMAN_ADDRESS, FRENCH_ADDRESS, NUMBER_LAST, DUTCH_ADDRESS, TURKISH_ADDRESS)
 POSTCODE = re.compile(
     r"\b(?:[A-Z]{2},? \d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d"
-    r"|\d{5} [A-Z][a-z]+)\b"
+    r"|\d{5} [A-Z][a-z]+|\d{2}-\d{3} [A-Z]\w+|\d{4} ?[A-Z]{2} [A-Z]\w+|\d{4}-\d{3}|\d{6})\b"
 )
+CITY = re.compile(r"^[, ]+(?:[A-Z][a-z]{3,})")
+"""A name after the number of a house."""
 LIVES = re.compile(
-    r"\b(?:lives?|living|home is|house is|address(?: is)?|moved to|stays?|find (?:me|him|her)|wohn\w+)\b",
+    r"\b(?:lives?|living|home is|house is|address(?: is)?|moved to|stays?|find (?:me|him|her)|wohn\w+"
+    r"|vive\w*|vivo|mora|moro|habite\w*|abita\w*|abito|mieszka\w*|woon\w*|oturuyor\w*|evi|evim|adresi?\w*"
+    r"|indirizzo|direccion|endereco" + clean(r"|живет|живёт|живу|адрес\w*|проживает)\b").text,
     re.IGNORECASE,
 )
 
 
-def find_personal(clean: Clean) -> list[Match]:
+def find_personal(source: Clean) -> list[Match]:
     """Personal data of the text; the same span may be found more than once."""
-    text = clean.text
+    text = source.text
     matches = [*_emails(text), *_addresses(text), *_spoken_numbers(text)]
     if sum(map(str.isdigit, text)) >= 7:
         matches += [*_cards(text), *_ibans(text), *_ssns(text)]
@@ -104,7 +135,7 @@ def _emails(text: str) -> Iterator[Match]:
     for match in EMAIL.finditer(text):
         yield Match("personal_data", 0.2 if RESERVED.search(match[0]) else 0.95, *match.span())
     for match in SPOKEN_EMAIL.finditer(text):
-        if "@" in match[0] or re.search(r"dot|[\[({]", match[0], re.IGNORECASE):
+        if "@" in match[0] or re.search(r"(?i:dot|punkt)|[\[({]|\sAT\s", match[0]):
             yield Match("personal_data", 0.2 if RESERVED.search(match[0]) else 0.85, *match.span())
 
 
@@ -155,11 +186,8 @@ def _spoken_numbers(text: str) -> Iterator[Match]:
 
 
 def _addresses(text: str) -> Iterator[Match]:
-    for regex in (ADDRESS, GERMAN_ADDRESS):
+    for regex in ADDRESSES:
         for match in regex.finditer(text):
-            score = (
-                0.4
-                + 0.3 * bool(POSTCODE.search(match["rest"]))
-                + 0.25 * bool(LIVES.search(text[: match.start()]))
-            )
+            placed = bool(POSTCODE.search(match["rest"]) or CITY.search(match["rest"]))
+            score = 0.4 + 0.3 * placed + 0.25 * bool(LIVES.search(text[: match.start()]))
             yield Match("personal_data", score, match.start(), match.end("rest"))

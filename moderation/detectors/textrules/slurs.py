@@ -12,14 +12,17 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 
 from ahocorasick_rs import AhoCorasick
 
+from moderation.detectors.textrules import phrases
 from moderation.detectors.textrules.fold import (
     Clean,
     Folded,
+    clean,
     fold,
     may_be_misread,
     rough_skeletons,
@@ -27,8 +30,27 @@ from moderation.detectors.textrules.fold import (
     skeleton_of,
 )
 from moderation.detectors.textrules.match import Match
+from moderation.detectors.textrules.phrases import common_words
+from moderation.detectors.textrules.plain import Plain
 
 PLURALS = frozenset({"", "s", "z"})
+ENDINGS = {
+    language: frozenset(clean(endings).text.split()) | PLURALS
+    for language, endings in {
+        "de": "e en er n em es",
+        "es": "a o as os es",
+        "fr": "e es",
+        "pt": "a o as os es",
+        "it": "i e a o",
+        "pl": "y i a u e om ami ach ow em owi ie",
+        "ru": "а ы и у е ов ом ам ами ах ой ей я ю й ого ые ый ая",
+        "tr": "ler lar i e in ler leri lari lere de den",
+        "nl": "e en",
+        "sv": "ar en arna e",
+        "da": "e en ne",
+    }.items()
+}
+"""What a language may add to a term of at least ``SHORT`` letters."""
 OBFUSCATED = 0.95
 SPELLED = 0.95
 HYPHENATED = 0.9
@@ -45,8 +67,10 @@ SHORT = 5
 HOSTILE = re.compile(
     r"\b(?:dirty|filthy|stupid|ugly|fucking|damn(?:ed)?|disgusting|smelly|greasy|lazy|kill|hate|die|death|scum"
     r"|vermin|subhuman|inferior|(?:go|send|went) (?:back|home)|get (?:out|lost)|keep out|not welcome|out of"
-    r"|shut up|you(?:'re| are)? an?|all (?:the )?\w+s? (?:must|should)|no \w+ allowed|allowed|drecks?\w*"
-    r"|scheiss\w*|raus|sale|sales|merde|merda|mierda|puto|puta|вон|бей|смерть)\b",
+    r"|shut up|you(?:'re| are)? an?|all (?:the )?\w+s? (?:must|should)|no \w+ allowed|no \w+, no \w+|allowed"
+    r"|drecks?\w*|scheiss\w*|raus|verschwinde\w*|verpiss\w*|sales?|merde|dehors|degage|merda|mierda|puto|puta|fuera"
+    r"|nojent\w*|schifos\w*|sporc\w*|fuori|brudn\w*|jeban\w*|won|wypierdala\w*|precz|pis|defol|vuile|vieze|kanker\w*"
+    r"|rot op|eruit|oprotten" + clean(r"|вон|бей|смерть|вали\w*|морда|рожа|тупы\w*|грязн\w*)\b").text,
     re.IGNORECASE,
 )
 COMPANY = frozenset(
@@ -71,6 +95,8 @@ class Term:
     """Its letters, equal neighbours together."""
     breaks: frozenset[int]
     """Runs that begin a new word in its own spelling."""
+    endings: frozenset[str] = PLURALS
+    """What may follow it in the same word."""
 
     @property
     def length(self) -> int:
@@ -101,8 +127,11 @@ class Slurs:
         self._automaton = AhoCorasick(list(by_skeleton))
         self._allowed = _read_allowed()
 
-    def find(self, clean: Clean) -> list[Match]:
-        """Every slur in the text; the same span may be found more than once."""
+    def find(self, clean: Clean, plainly: str = "") -> list[Match]:
+        """Every slur in the text; the same span may be found more than once.
+
+        ``plainly`` is the text in plain words, if known: hostile words may be written in disguise as well.
+        """
         text = clean.text
         found = list(self._masked(text)) if "*" in text or "#" in text else []
         for ocr in (False, True) if may_be_misread(text) else (False,):
@@ -112,7 +141,7 @@ class Slurs:
             return []
         allowed = [match.span() for match in self._allowed.finditer(text)]
         kept = [m for m in found if not any(a <= m.start and m.end <= b for a, b in allowed)]
-        return _with_hostility(kept, text)
+        return _with_hostility(kept, f"{text}\n{plainly}")
 
     def _search(self, text: str, folded: Folded) -> Iterator[Match]:
         for index, start, _ in self._automaton.find_matches_as_indexes(folded.skeleton, overlapping=True):
@@ -133,6 +162,15 @@ class Slurs:
                 for term in self._by_length.get(length, ()):
                     if word[length:] in PLURALS and _fits(word[:length], term):
                         yield Match("slur", term.weight * MASKED, *match.span())
+
+
+def find_hate(plain: Plain) -> list[Match]:
+    """Groups of people beside words of contempt: no slur alone, but one together."""
+    return [
+        Match("slur", phrase.score, *plain.span(*match.span()))
+        for phrase in _HATE
+        for match in phrase.regex.finditer(plain.text)
+    ]
 
 
 def _fits(word: str, term: Term) -> bool:
@@ -174,7 +212,7 @@ def _factor(term: Term, occurrence: Occurrence, folded: Folded, text: str) -> fl
     """How surely the letters were meant as this term, 0 for not at all."""
     written = OBFUSCATED if not occurrence.exact else 1.0
     before, after = _rest(occurrence, folded, text)
-    alone = not before and after in PLURALS
+    alone = not before and after in term.endings
     joins = _joins(occurrence, folded)
     if not alone:
         return written * RUN_TOGETHER * _company(term, before, after, crosses=joins != term.breaks)
@@ -240,10 +278,16 @@ def _company(term: Term, before: str, after: str, *, crosses: bool) -> float:
         return 0.0
     if term.embed and not crosses:
         return 1.0
-    if term.weight < AMBIGUOUS or not (segment(before, COMPANY) is not None):
+    company = _company_words()
+    if term.weight < AMBIGUOUS or segment(before, company) is None:
         return 0.0
     tails = [after, *(after[len(plural) :] for plural in PLURALS if plural and after.startswith(plural))]
-    return float(any(segment(tail, COMPANY) is not None for tail in tails))
+    return float(any(segment(tail, company) is not None for tail in tails))
+
+
+@cache
+def _company_words() -> frozenset[str]:
+    return COMPANY | {word for word in common_words() if len(word) > 1}
 
 
 def _apart(words: list[int], folded: Folded) -> bool:
@@ -274,7 +318,12 @@ def _read_terms() -> Iterator[tuple[str, Term]]:
         for row in csv.DictReader(file, delimiter="\t"):
             skeleton, runs = skeleton_of(row["term"])
             breaks = _breaks(row["term"], runs)
-            yield skeleton, Term(row["term"], float(row["weight"]), row["embed"] == "yes", runs, breaks)
+            long = sum(map(len, runs)) >= SHORT
+            endings = ENDINGS.get(row["language"], PLURALS) if long else PLURALS
+            yield (
+                skeleton,
+                Term(row["term"], float(row["weight"]), row["embed"] == "yes", runs, breaks, endings),
+            )
 
 
 def _breaks(term: str, runs: tuple[str, ...]) -> frozenset[int]:
@@ -289,3 +338,6 @@ def _read_allowed() -> re.Pattern[str]:
     text = (files("moderation.detectors") / "data" / "allowed.txt").read_text(encoding="utf-8")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, lines))})\b", re.IGNORECASE)
+
+
+_HATE = phrases.read("slur")

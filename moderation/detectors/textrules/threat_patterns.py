@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from moderation.detectors.textrules import phrases
+
 LETHAL = (
     "kill|murder|shoot|stab|strangle|behead|slaughter|rape|torture|lynch|slit|dismember|gut|execute|disembowel"
     "|decapitate|skin|mutilate|assault|kidnap|abduct|molest"
@@ -17,7 +19,7 @@ HARM = "hurt|beat|break|burn|cut|choke|hang|bomb|hunt|poison|drown|bury|end|smas
 PLAYFUL = (
     "destroy|crush|defeat|vanquish|smite|conquer|obliterate|annihilate|devour|eat|haunt|squash|fry|roast"
 )
-BODY = "throat|neck|head|face|legs?|arms?|bones|skull|heart|eyes|tongue|fingers|guts"
+BODY = "throat|neck|head|face|legs?|arms?|bones|skull|heart|eyes|tongue|fingers|guts|jaw|nose|ribs|spine|teeth|knees|kneecaps"
 KIN = "family|mother|mom|mum|father|dad|kids?|children|son|daughter|wife|husband|sister|brother|parents|baby"
 HOME = "house|home|address|school|room|bedroom|apartment|flat|workplace|office"
 GROUP = (
@@ -40,7 +42,12 @@ LIFE = re.compile(
 GAME = re.compile(
     r"\b(?:hero|heroes|knights?|goblins?|dragons?|boss|level|arena|sword|wizards?|mortals?|arcade|match|round"
     r"|respawn|coins?|score|quest|king|queen|ghosts?|puny|fools?|travell?ers?|adventurers?|game|race|duel|chess"
-    r"|mario kart|cards|kingdom|dungeon|monsters?|finish line|lava|spikes|foolish|worm|warriors?|humans?|earthlings?)\b"
+    r"|mario kart|cards|kingdom|dungeon|monsters?|finish line|lava|spikes|foolish|worm|warriors?|humans?|earthlings?"
+    r"|elf|elves|dwarf|dwarves|mages?|skeletons?|racer|champion|archer|vampires?|zombies?|robots?|minecart|orcs?|trolls?|spider|boulder|wolf|wolves"
+    r"|ritter|drachen?|kobolde?|held|konig|geist|dragon(?:es)?|caballero|heroe|esqueletos?|fantasma|duendes?|rey"
+    r"|chevalier|heros|gobelins?|squelettes?|roi|fantome|dragao|cavaleiro|heroi|esqueletos?|rei|drago|cavaliere"
+    r"|eroe|scheletri|scheletro|smok|smoka|rycerzu?|bohaterze?|szkielety?|krol|ejderhay?[ai]?|sovalye|kahraman"
+    r"|draak|ridder|skeletten|held|koning)\b"
 )
 REPORTING = re.compile(
     r"\b(?:he|she|they|it|who|villain|ghost|king|witch|story|book|sign) (?:says?|said|told|reads?)\b"
@@ -78,7 +85,7 @@ PATTERNS = (
     pattern(0.55, rf"{_INTENT}(?:{LETHAL}) (?:everyone|everybody|people)"),
     pattern(0.7, rf"{_INTENT}(?:{LETHAL}|bomb|burn) (?:the next|every|every single|any|another|all the|all) (?:{PERSON})"),
     pattern(0.7, rf"your (?:{KIN}) (?:will|is going to|are going to) (?:die|pay|suffer|bleed|burn|be (?:killed|dead|next))"),
-    pattern(0.85, rf"{_INTENT}put (?:a|my|this|the) (?:bullet|knife|blade|gun|axe) (?:in|into|through|between|to) (?:you|{_YOURS}|your (?:back|chest|brain))"),
+    pattern(0.85, rf"(?:{_INTENT}|(?:someone|somebody) (?:should|ought to|needs to|must|has to) )put (?:a|my|this|the) (?:bullet|knife|blade|gun|axe) (?:in|into|through|between|to) (?:you|{_YOURS}|your (?:back|chest|brain))"),
     pattern(0.75, rf"{_INTENT}put you in (?:the|a|your) (?:hospital|ground|grave|coffin|wheelchair)"),
     pattern(0.8, rf"{_INTENT}have (?:you|your (?:{KIN})) (?:killed|shot|raped|beaten|murdered)"),
     pattern(0.85, r"(?:i|we) (?:will|am going to|are going to) (?:end|take) your life"),
@@ -89,7 +96,11 @@ PATTERNS = (
     pattern(0.8, rf"(?:i|we) (?:{LETHAL}) (?:you|your (?:{KIN}))"),
     pattern(0.9, rf"{_INTENT}(?:burn|blow|shoot|bomb) (?:down |up )?your (?:{HOME})(?: down| up)?"),
     pattern(0.9, rf"{_INTENT}(?:shoot|blow|burn|bomb|attack)(?: up| down)? (?:the|my|your|our|this|that|a) (?:{PLACE})"),
-    pattern(0.85, rf"bombs? (?:in|at|inside|under|on) (?:the|my|your|our|this) (?:{PLACE})"),
+    pattern(0.85, rf"bombs? (?:in|at|inside|under|on) (?:my|your|our|this) (?:{PLACE})"),
+    pattern(0.9, rf"(?:i|we) (?:have )?(?:put|planted|placed|hid|hidden|left|made) (?:\w+ ){{0,2}}bombs? (?:in|at|inside|under|on|for) (?:the|a) (?:{PLACE})"),
+    pattern(0.6, rf"(?:there is|is) a bomb (?:in|at|inside|under|on) the (?:{PLACE})"),
+    pattern(0.7, rf"{_INTENT}find your (?:{KIN})"),
+    pattern(0.7, r"you (?:will|are going to|are gonna) die (?:tonight|tomorrow|today|soon|this week|on \w+day)"),
     pattern(0.85, r"(?:i|we) know where you (?:live|sleep|work|go to school|park)"),
     pattern(0.8, rf"(?:i|we) know (?:where|what school|which school) your (?:{KIN}) (?:lives?|sleeps?|works?|goe?s?|plays?)"),
     pattern(0.75, rf"(?:i|we) (?:know|have|got|have got|found) your (?:home )?(?:address|{HOME})(?! of)"),
@@ -114,7 +125,7 @@ PATTERNS = (
     pattern(0.9, r"(?P<no>not |never |will |could |can |might |to )?kill (?:yourself|yourselves)"),
     pattern(0.85, r"kys"),
     pattern(0.85, r"(?P<no>not |never |will |could |can |might |to )?(?:hang|shoot|drown|cut|stab) yourself"),
-    pattern(0.75, r"drink bleach"),
+    pattern(0.75, r"drink (?:bleach|poison|acid|antifreeze)"),
     pattern(0.8, r"(?P<no>not |never )?(?:slit|cut) your wrists?"),
     pattern(0.6, r"go (?:and )?jump off (?:a|the) (?:bridge|building|roof)"),
     pattern(0.5, r"(?:please|just|please just) die(?= [.!,]|$| already)"),
@@ -128,23 +139,54 @@ PATTERNS = (
     pattern(0.9, rf"(?:kill|gas|murder|shoot|exterminate|lynch|hang|bomb|burn|slaughter) (?:all |every |the |those |these )*(?:{GROUP})"),
     pattern(0.9, rf"death to (?:all )?(?:the )?(?:{GROUP})"),
     pattern(0.85, rf"(?:all )?(?:the )?(?:{GROUP}) (?:must|should|deserve to|will) (?:die|be (?:killed|exterminated|shot|gassed))"),
-    pattern(0.85, r"ich (?:werde dich|bringe? dich|tote dich|steche? dich|mache? dich)(?: um| ab| kalt| toten)?"),
-    pattern(0.8, r"ich weiss wo du wohnst"),
-    pattern(0.85, r"(?:je vais|on va) (?:te|vous) (?:tuer|buter|crever|egorger)"),
-    pattern(0.8, r"je sais ou tu (?:habites|vis)"),
-    pattern(0.85, r"(?:te|os|los) (?:voy|vamos) a (?:matar|violar|apunalar)"),
-    pattern(0.8, r"se donde vives"),
-    pattern(0.8, r"(?:ti|vi) (?:ammazzo|uccido|uccidero|ammazzero)"),
-    pattern(0.8, r"so dove abiti"),
-    pattern(0.85, r"(?:zabije|zamorduje) (?:cie|was)"),
-    pattern(0.8, r"wiem gdzie mieszkasz"),
+    pattern(0.8, rf"{_INTENT}(?:wring|crush|crack|split|smash|rearrange|slice) (?:open )?your (?:{BODY}|ribs|spine|windpipe)"),
+    pattern(0.85, rf"{_INTENT}(?:end|finish) (?:you|your life|you off)(?! (?:a|an|the|turn|quest)\b)"),
+    pattern(0.8, rf"{_INTENT}(?:run|mow) you (?:over|down)(?! (?:in|at) (?:the )?(?:race|track))"),
+    pattern(0.85, rf"{_INTENT}(?:set|light) (?:fire to )?(?:you|your (?:{HOME}|{KIN}|car|hair|dog|bed))(?: on fire)?"),
+    pattern(0.85, rf"{_INTENT}(?:throw|pour|splash) (?:acid|petrol|gasoline|bleach|boiling \w+) (?:on|in|over|at|into) (?:you|your \w+)"),
+    pattern(0.85, rf"{_INTENT}(?:beat|kick|stomp|pound|punch) you (?:to (?:death|a pulp|pieces)|senseless|unconscious|bloody|until|half to death|black and blue)"),
+    pattern(0.8, rf"{_INTENT}(?:knock|kick|punch|pull|rip|tear|smash) (?:out )?(?:all )?your (?:{BODY}|teeth|lungs|nails)(?: out| in| off| down your throat)?"),
+    pattern(0.75, rf"{_INTENT}(?:cave|kick|bash|beat|stave) your (?:head|face|skull|teeth|chest) in"),
+    pattern(0.8, rf"{_INTENT}(?:carve|chop|slice|hack|cut) (?:you|your (?:{BODY})) (?:up|open|apart|off|to pieces|into pieces|into bits)"),
+    pattern(0.85, rf"{_INTENT}(?:shank|neck|waste|whack|snuff|gank|jump|ambush|stomp) (?:on )?(?:you|u)\b(?! (?:a|an|the|at|in (?:the|this) (?:game|match|arena))\b)"),
+    pattern(0.8, rf"(?:{_INTENT}|(?:someone|somebody) (?:should|ought to|needs to|must|has to) )(?:put you (?:down|to sleep|out of (?:your|our) misery|six feet under|in a (?:hole|box|body bag|coffin))|shut you up forever)"),
+    pattern(0.75, r"(?:you (?:will|are going to)|you|(?:and|or) you) (?:end|wind|wake) up (?:in (?:a|the) (?:ditch|river|hospital|coffin|body bag|morgue|grave|wheelchair|trunk|landfill)|dead|buried|six feet under)"),
+    pattern(0.75, r"(?:you|they) (?:will not|are not going to|will never|shall not) (?:\w+ )?(?:make it (?:home|out)|get home|leave here|live|leave|survive|wake up|breathe|walk out|come home)(?: \w+){0,3} (?:alive|tonight|again|tomorrow|this (?:week|night))"),
+    pattern(0.7, r"(?:your days are (?:numbered|over)|your time is (?:up|running out)|you are living on borrowed time)"),
+    pattern(0.75, r"(?:say|said|kiss) (?:goodbye|your last goodbye) to your (?:family|mother|mom|kids|life|children|dog)"),
+    pattern(0.7, r"(?:you are|your (?:family|mother|kids|sister|brother) (?:is|are)) (?:next|a dead man walking|as good as dead|gonna pay|going to pay with \w+ \w+)"),
+    pattern(0.8, r"(?:a|this|that|my|the|got a|have a) (?:bullet|knife|blade|noose|rope|grave|gun|coffin) (?:\w+ ){0,3}(?:with your name|waiting for you|reserved for you|has your name|for your (?:head|neck))"),
+    pattern(0.75, r"(?:waiting|wait|be) for you (?:after (?:school|class|work|practice)|outside (?:school|work|your)|in the parking lot|at the bus stop|by your car)"),
+    pattern(0.8, r"(?:i|we) know (?:which|what|when|where|whose|the) (?:\w+ ){0,3}(?:your (?:" + KIN + r"|dog|car)|you) (?:takes?|catch(?:es)?|goe?s?|sleeps?|walks?|plays?|works?|parks?|studies|study|gets?|leaves?)"),
+    pattern(0.7, r"(?:i|we) know your (?:street|home|house|route home|school|schedule|real name and address|way home)(?! of)"),
+    pattern(0.75, r"(?:i|we) (?:have|got|know|found) your (?:\w+ )?address"),
+    pattern(0.7, r"(?:i|we) (?:am|are) (?:on (?:my|our) way|coming over|right behind you|driving over|outside) (?:\w+ ){0,4}(?:with a (?:knife|gun|bat)|to your|now|tonight)"),
+    pattern(0.8, r"(?:take|taking|took) your own life"),
+    pattern(0.8, r"(?:swallow|take|down|eat) (?:the|some|all the|all your|a bottle of|your) (?:pills|sleeping pills|rat poison|bleach|cyanide)(?! of (?:growth|giant|strength|speed|life))"),
+    pattern(0.85, r"(?<!the )(?<!a )(?<!that )(?:unalive|off|neck|rope|delete|end|gas|burn|starve) (?:yourself|urself)"),
+    pattern(0.75, r"(?:just|go|please|so|now) (?:and )?(?:do it already|hang|get hanged|overdose|jump in front of (?:a|the) (?:train|bus|truck))(?= [.!,]|$)"),
+    pattern(0.75, r"(?:nobody|no one|not even your \w+) (?:will|would|is going to|going to) miss you (?:when|if|once|after) you are (?:dead|gone)"),
+    pattern(0.75, r"(?:you are|you would be|you are all) better off dead"),
+    pattern(0.7, r"(?:everyone|we|they|world|people) (?:would|will) (?:\w+ )?(?:be happier|celebrate|cheer|party|dance) (?:if|when) you (?:die|died|are dead|kill yourself|were dead)"),
+    pattern(0.75, r"(?:there (?:will|is going to) be (?:blood|bodies|a massacre|a shooting|a bloodbath|an explosion)|(?:blood|bodies|bullets) will (?:flow|fly|drop|fall)) (?:in|at|on) (?:the |your |my |our )?(?:" + PLACE + r"|cafeteria|office|hallway|campus|playground|lunch)(?! oranges)"),
+    pattern(0.8, r"(?:the |my |your |our |that )?(?:" + PLACE + r"|whole office|office|campus|class|prom|parade|concert) (?:is|are) (?:going to|about to) (?:get |be )?(?:shot up|blown up|bombed|burned down|shot|burn|explode)"),
+    pattern(0.75, r"(?:hope|wish|pray|praying|hoping) (?:that )?(?:someone|somebody|a \w+|they|you) (?:\w+ )?(?:runs? you over|kills? you|shoots? you|rapes? you|stabs? you|hits? you|get cancer|gets? you)"),
+    pattern(0.85, r"(?:every|each|any|all|those|these) (?:last |single |damn |fucking )*(?:" + GROUP + r"|immigrant|migrant|refugee|jew|muslim|black|gay) (?:deserves?|needs?|should get|gets?) (?:a bullet|to die|the rope|the gas|to be (?:shot|killed|hanged|gassed|burned)|bullets)"),
+    pattern(0.85, r"(?:" + GROUP + r") (?:belong|should (?:be|go)) (?:in|into|to|back in) (?:the |a )?(?:ovens?|gas chambers?|camps|concentration camps?|ground|mass graves?)"),
+    pattern(0.8, r"(?:rope|bullet|bridge|razor) is (?:cheap|free|waiting) (?:go|use|try|so) \w+"),
+    *(Pattern(phrase.regex, phrase.score) for phrase in phrases.read("threat")),
 )  # fmt: skip
 
-CYRILLIC = (
-    "я тебя убью",
-    "я убью тебя",
-    "мы тебя убьем",
-    "я знаю где ты живешь",
-    "убей себя",
-    "я тебя зарежу",
+VOCABULARY = frozenset(
+    re.findall(
+        r"[a-z]{2,}",
+        f"{LETHAL}|{HARM}|{PLAYFUL}|{BODY}|{KIN}|{HOME}|{GROUP}|{PLACE}|{PERSON}".replace("?", ""),
+    )
+) | frozenset(
+    "i am are will shall going to gonna want you your yourself u ur we know where live sleep and the all of"
+    " in my find coming for kys die go should deserve must be hope bleach drink death everyone this is it"
+    " not never have address real life irl out down up would could watch back hate".split()
 )
+VOCABULARY |= {word for each in PATTERNS for word in re.findall(r"[a-z]{3,}", each.regex.pattern)}
+"""Words that English threats are made of."""
+VERBS = frozenset(f"{LETHAL}|{HARM}|{PLAYFUL}|find|make|come|get".split("|"))
