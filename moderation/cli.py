@@ -138,8 +138,9 @@ def _show(outcomes: list[Outcome], folder: Path, seed: int, as_json: bool) -> No
 def _table(outcomes: list[Outcome]) -> Table:
     from rich.table import Table
 
-    names = ("world", "state", "because", "cells", "unseen", "bound", "seconds")
+    names = ("world", "state", "because", "age", "cells", "unseen", "bound", "seconds")
     caption = (
+        "age: for whom it is fit, by the most mature content that play was seen to reach; "
         "unseen: 95 % limit on the share of a player's steps that nobody has seen; "
         "bound: 95 % limit on the share of sessions that could show what was not found; "
         "seconds: intake + explore + scan + decide"
@@ -153,15 +154,16 @@ def _table(outcomes: list[Outcome]) -> Table:
 def _cells(outcome: Outcome) -> list[str]:
     colour = "green" if outcome.cleared else "red" if outcome.state == "rejected" else "yellow"
     taken = "stored" if outcome.from_store else " + ".join(f"{t:.0f}" for t in outcome.seconds.values())
-    row = [outcome.world, f"[{colour}]{outcome.state}[/]", "a stage failed", "", "", "", taken]
+    row = [outcome.world, f"[{colour}]{outcome.state}[/]", "a stage failed", "", "", "", "", taken]
     if outcome.decided is None:
         return row
     decision, coverage = outcome.decided.decision, outcome.decided.coverage
     reason = decision.reasons[0] if decision.reasons and not outcome.cleared else "no rule fired"
     row[2] = "\n".join(one.rule for one in decision.fired) or reason
-    row[3] = f"{coverage.cells:,}"
-    row[4] = f"{coverage.unseen_mass_upper:.1%}"
-    row[5] = f"{max((one.upper for one in decision.bounds), default=1.0):.1%}"
+    row[3] = f"{decision.rating.age}+" if decision.rating else ""
+    row[4] = f"{coverage.cells:,}"
+    row[5] = f"{coverage.unseen_mass_upper:.1%}"
+    row[6] = f"{max((one.upper for one in decision.bounds), default=1.0):.1%}"
     return row
 
 

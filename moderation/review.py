@@ -68,6 +68,10 @@ class Outcome:
                 "evidence": [asdict(one) for one in self.decided.evidence],
                 "coverage": asdict(self.decided.coverage),
                 "bounds": [asdict(one) for one in decision.bounds],
+                "rating": None if decision.rating is None else asdict(decision.rating),
+                "approvals": decision.approvals,
+                "escalate": decision.escalate,
+                "sampled": decision.sampled,
             }
         return found
 
