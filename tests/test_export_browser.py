@@ -23,13 +23,11 @@ from playwright.sync_api import Browser, Page
 from feedapi.session import action_of
 from feedapi.wire import Key
 from tests.exported import exported, random_model, yards
-from tests.test_feed_browser import browser
 from worldmodel.browser import server, write_site
 from worldmodel.constants import MOVER_SLOTS
 from worldmodel.export import STATE
 from worldmodel.noise import dice
 
-__all__ = ["browser"]  # a fixture
 SEED, STEPS, WORLD = 2**62 + 12345, 30, 3
 """A seed that a number of JavaScript does not hold."""
 PLAY = """

@@ -15,11 +15,11 @@ from playwright.sync_api import Page
 from feedapi.try_it import create_tryout
 from tests.feed_home import serving
 from tests.small_worlds import small_world
-from tests.test_feed_browser import LIVE, browser, keep, page, phone, pixels, until
+from tests.test_feed_browser import LIVE, keep, page, phone, pixels, until
 from worldmodel.compiled import Mechanics
 from worldmodel.simulator import Simulator
 
-__all__ = ["browser", "page", "phone"]  # fixtures
+__all__ = ["page", "phone"]  # fixtures
 
 FIELD = replace(
     small_world(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -32,7 +31,6 @@ from moderation.report_charts import draw_curves, draw_map
 from policies import Coverage, DetectorRun, Finding, Source, decide, load_bundle
 from policies.cases import sufficient_coverage
 
-CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = (
     "<img src=x onerror=alert(1)>\"'`&{{7*7}}</script></style><script>alert(2)</script>\u202egnp\x07"
     + "W" * 90
@@ -368,18 +366,6 @@ def test_axes_end_on_round_numbers() -> None:
 
 
 # -- in a browser -------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 def test_in_chromium_nothing_runs_overflows_or_shows_before_it_is_revealed(
