@@ -8,11 +8,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from moderation.detectors.base import Picture
+from moderation.detectors.conformance import check
+
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/detectors.md"]
 
 
 def blocks(language: str, document: str = "README.md") -> list[str]:
@@ -113,3 +118,16 @@ def test_links_within_the_repository_lead_somewhere(document: str) -> None:
 
     missing = [each for each in targets if "://" not in each and not (source.parent / each).exists()]
     assert missing == []
+
+
+def test_the_detector_of_the_guide_conforms() -> None:
+    (code,) = blocks("python", "docs/detectors.md")
+    made: dict[str, Any] = {}
+    exec(code, made)
+    red = np.zeros((8, 8, 3), np.uint8)
+    red[:4, :, 0] = 255
+
+    detector = made["Redness"]()
+
+    check(detector, [Picture(red), Picture(np.zeros_like(red), at=2.0)])
+    assert detector([Picture(red)])[0][0].score == 0.5
