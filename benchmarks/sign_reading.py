@@ -26,6 +26,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from moderation.detectors.base import Detection, Picture
 from moderation.detectors.ocr import Ocr
+from moderation.reading import lines as rows_of
 from worldmodel.compiled import CompiledWorld
 from worldmodel.compiler import compile_world
 from worldmodel.constants import FRAME, MAP_HEIGHT, MAP_WIDTH, TILE, Tile
@@ -174,7 +175,7 @@ def _score(ocr: Ocr, texts: list[str], shown: list[Shown]) -> dict[str, Any]:
     missed = []
     for text, (pixels, box) in zip(texts, shown, strict=True):
         found = ocr.predict([Picture(np.ascontiguousarray(pixels))])[0]
-        reading = _reading([line for line in found if _on(line, box)])
+        reading = " ".join(rows_of([line for line in found if _on(line, box)]))
         if _plain(text) != _plain(reading):
             missed.append([text, reading])
     read = len(texts) - len(missed)
@@ -186,21 +187,6 @@ def _on(line: Detection, box: Box | None) -> bool:
         return True
     x, y = (line.box[0] + line.box[2]) / 2, (line.box[1] + line.box[3]) / 2
     return box[0] <= x < box[2] and box[1] <= y < box[3]
-
-
-def _reading(found: list[Detection]) -> str:
-    """The lines from top to bottom, those at one height from left to right."""
-    lines: list[tuple[float, float, float, str]] = []
-    for line in found:
-        x0, y0, _, y1 = line.box or (0, 0, 0, 0)
-        lines.append(((y0 + y1) / 2, y1 - y0, x0, line.text or ""))
-    rows: list[list[tuple[float, float, float, str]]] = []
-    for entry in sorted(lines):
-        if rows and entry[0] - rows[-1][-1][0] < entry[1] / 2:
-            rows[-1].append(entry)
-        else:
-            rows.append([entry])
-    return " ".join(entry[3] for row in rows for entry in sorted(row, key=lambda entry: entry[2]))
 
 
 def _plain(text: str) -> str:
