@@ -3,8 +3,8 @@
 python benchmarks/world_steps.py [--seconds 3] [--threads 1] [--device cuda] [--json FILE]
 
 On the CPU the exported step is measured beside them, under ONNX Runtime, row by row, since its graph is of
-one player. On a CUDA device the step is captured as a graph and the curve goes from batch 1 to 8,192; the share of the
-roofline compares with the peaks that the options name (defaults: what an H200 measured).
+one player. On a CUDA device the step is captured as a graph and the curve goes from batch 1 to 8,192; the
+share of the roofline compares with the peaks that the options name (defaults: what an H200 measured).
 """
 
 from __future__ import annotations
