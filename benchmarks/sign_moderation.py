@@ -29,6 +29,7 @@ from moderation.evaluation.metrics import wilson
 from moderation.labelled import writing
 from moderation.labelled.writing import SignView, WideSign
 from moderation.models import model_path
+from moderation.scan.conclude import cut
 from worldmodel.models import load_model
 from worldmodel.protocol import WorldModel
 
@@ -119,6 +120,9 @@ class Row:
         }  # fmt: skip
 
 
+READERS: dict[str, Callable[[], Reader]] = {"reader": this_reader, "baseline": baseline}
+
+
 def main() -> None:
     """Print a table and write it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -128,6 +132,8 @@ def main() -> None:
     parser.add_argument("--obfuscated", type=int, default=60, help="signs of each other kind")
     parser.add_argument("--harmless", type=int, default=500)
     parser.add_argument("--wide", type=int, default=30, help="signs wider than a frame, and as many harmless")
+    parser.add_argument("--seed", type=int, default=0, help="another draw of signs from the same part")
+    parser.add_argument("--readers", nargs="+", choices=list(READERS), default=list(READERS))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     table = measure(given)
@@ -151,20 +157,24 @@ def measure(given: argparse.Namespace) -> dict[str, dict[str, Any]]:
     rules = TextRules()
     rules.ensure_loaded()
     counts = {kind: given.plain if kind == "plain" else given.obfuscated for kind in writing.KINDS}
-    views = {kind: writing.harmful_signs(given.part, kind, count, model) for kind, count in counts.items()}
-    harmless = writing.harmless_signs(given.part, given.harmless, model)
+    views = {
+        kind: writing.harmful_signs(given.part, kind, count, model, given.seed)
+        for kind, count in counts.items()
+    }
+    harmless = writing.harmless_signs(given.part, given.harmless, model, given.seed)
     table = {}
-    for name, read in {"reader": this_reader(), "baseline": baseline()}.items():
+    for name in given.readers:
+        read = READERS[name]()
         rows = [*_kinds(views, read, rules), _all("harmless", harmless, read, rules)]
-        rows += [_bare(given.part, model, read), *_wide(given, model, read, rules)]
+        rows += [_bare(given, model, read), *_wide(given, model, read, rules)]
         table[name] = {row.name: row.summary() for row in rows}
     return table
 
 
-def _bare(part: writing.Part, model: WorldModel, read: Reader) -> Row:
+def _bare(given: argparse.Namespace, model: WorldModel, read: Reader) -> Row:
     """Frames without a sign: what most frames of play cost. What is found is writing read in textures."""
     row = Row("no writing at all")
-    for frame in writing.bare_views(part, BARE, model):
+    for frame in writing.bare_views(given.part, BARE, model, given.seed):
         begun = time.process_time()
         said = read(frame)
         row.seconds += time.process_time() - begun
@@ -220,7 +230,7 @@ def _wide(given: argparse.Namespace, model: WorldModel, read: Reader, rules: Tex
     ways = {"frames": _by_frames, "panorama": _by_panorama, "map": _by_map}
     rows = []
     for harmful in (True, False):
-        signs = writing.wide_signs(given.part, given.wide, harmful=harmful)
+        signs = writing.wide_signs(given.part, given.wide, harmful=harmful, seed=given.seed)
         for name, way in ways.items():
             row = Row(f"wide{'' if harmful else ', harmless'}, by {name}")
             for sign in signs:
@@ -235,12 +245,12 @@ def _wide(given: argparse.Namespace, model: WorldModel, read: Reader, rules: Tex
 
 
 def _by_frames(_: WideSign, frames: Sequence[Pixels], __: object, read: Reader) -> list[Saying]:
-    """Each frame and what two frames after each other say together, as far as their letters overlap."""
-    texts = [said[0] for frame in frames if (said := read(frame))]
-    joined = [
-        (whole, 1.0) for (one, _), (other, _) in pairwise(texts) if (whole := reading.stitched(one, other))
-    ]
-    return [*texts, *joined]
+    """Each frame, for less where its edge cuts words, and what two frames in a row say together."""
+    found = [one for frame in frames if (one := read.detect(frame))]
+    texts = [" ".join(reading.lines(one)) for one in found]
+    alone = [(text, cut(one)) for text, one in zip(texts, found, strict=True)]
+    whole = (reading.stitched(one, other) for one, other in pairwise(texts))
+    return [*alone, *((text, 1.0) for text in whole if text)]
 
 
 def _by_panorama(_: WideSign, frames: Sequence[Pixels], offsets: Any, read: Reader) -> list[Saying]:

@@ -205,12 +205,15 @@ class Stages:
         """Look at the uploaded media; what the media alone condemns is not played."""
         version = self.store.version(work.job.subject)
         work.progress(0, 1, "worlds")
-        found = scan.scan_media(unpack(self.store.blobs.read(version.package)), self.detectors)
+        media = scan.scan_media(unpack(self.store.blobs.read(version.package)), self.detectors)
+        whole = scan.scan_map(self.store.compile_version(version.id), self.detectors)
+        found = scan.Report(media.findings + whole.findings, media.runs + whole.runs)
         decision = self._decide(version, found, Coverage(stop_reason="not played: the media decides"))
         with work.commit(done=True) as tx:
             tx.add_findings(version.id, None, found.findings)
-            for run in found.runs:
-                tx.add_run(version.id, None, "media", run)
+            for piece, report in (("media", media), ("map", whole)):
+                for run in report.runs:
+                    tx.add_run(version.id, None, piece, run)
             if _condemned(decision):
                 tx.add_decision(version.id, None, decision, Coverage(), of_media(decision, found.findings))
                 why = decision.reasons[0]

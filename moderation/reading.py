@@ -61,6 +61,12 @@ def sayings(found: Sequence[Detection]) -> list[tuple[str, float]]:
     return [(text, 1.0 if number == 0 else OTHERWISE) for number, text in enumerate(filter(None, texts))]
 
 
+def around(found: Sequence[Detection]) -> Box | None:
+    """The box around all of them; None where none has one."""
+    boxes = [one.box for one in found if one.box]
+    return regions.union(boxes) if boxes else None
+
+
 def _variant(found: Sequence[Detection], number: int) -> list[Detection]:
     """For each box its reading of this number, or its first."""
     by_box: dict[object, list[Detection]] = {}

@@ -81,6 +81,12 @@ def test_reads_signs_in_frames(ocr: Ocr, rows: list[str], size: int, dark: bool)
     assert [words(one) for one in found] == [" ".join(rows)] * 2
 
 
+def test_close_lines_are_all_read(ocr: Ocr) -> None:
+    """Boxes of close lines overlap by half."""
+    sign = board(["GO UP", "AND THEN", "LEFT"], 15)
+    assert lines(ocr([Picture(scene(sign, (10, 70), 4))])[0]) == ["GO UP", "AND THEN", "LEFT"]
+
+
 def test_says_where_and_when(ocr: Ocr) -> None:
     (found,) = ocr([Picture(scene(board(["BEWARE"], 20), (10, 70), 3), at=4.2)])
     (line,) = found

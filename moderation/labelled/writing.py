@@ -504,12 +504,12 @@ def wide_signs(part: Part, count: int, *, harmful: bool, seed: int = 0) -> list[
     worlds = _worlds(part, seed)
     found: list[WideSign] = []
     while len(found) < count:
-        text = harmful_writing(part, "plain", rng).means if harmful else rng.choice(harmless(part))
-        writing = Writing(text, text, "plain", "slur" if harmful else None)
+        text = rng.choice(harmless(part))
+        told = harmful_writing(part, "plain", rng) if harmful else harmless_writing(text, "plain", rng)
         font, height = rng.choice(FONTS[part]), rng.randint(HEIGHTS.start, 40)
-        cover = np.pad(letters(text, font, height * SHARPNESS), _MARGIN * SHARPNESS)
+        cover = np.pad(letters(told.written, font, height * SHARPNESS), _MARGIN * SHARPNESS)
         if cover.shape[1] // SHARPNESS in _WIDTHS:
-            sign = _hung(writing, "wall", font, height, cover, (0, 0), rng)
+            sign = _hung(told, "wall", font, height, cover, (0, 0), rng)
             found.append(_hung_wide(sign, worlds[len(found) % len(worlds)], rng))
     return found
 

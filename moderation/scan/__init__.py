@@ -1,12 +1,12 @@
 """The cascade of detectors: what is looked at, how often, and what a look counts for.
 
-Uploaded media is looked at whole, at full resolution (:mod:`.media`). Play is looked at in pieces
-(:mod:`.play`, :mod:`.cascade`): flashing and loudness on every frame and sample; pictures and writing on
-frames that look new, for all frames that look like them, by cheap detectors on more frames than by costly
-ones; speech where a clip is heard in a new situation. What was seen or heard once is a finding in every
-playthrough that shows it (:mod:`.conclude`), so that counts of playthroughs stay true. A random sample of
-moments is looked at by everything, so that what the cascade misses is measured (:mod:`.audit`). A detector
-that fails leaves a failed :class:`policies.types.DetectorRun`.
+Uploaded media is looked at whole, at full resolution (:mod:`.media`), and so is the map (:mod:`.maps`). Play
+is looked at in pieces (:mod:`.play`, :mod:`.cascade`): flashing and loudness on every frame and sample;
+pictures and writing on frames that look new, for all frames that look like them, by cheap detectors on more
+frames than by costly ones; speech where a clip is heard in a new situation. What was seen or heard once is a
+finding in every playthrough that shows it (:mod:`.conclude`), so that counts of playthroughs stay true. A
+random sample of moments is looked at by everything, so that what the cascade misses is measured
+(:mod:`.audit`). A detector that fails leaves a failed :class:`policies.types.DetectorRun`.
 
 Nothing here touches the store: :mod:`moderation.pipeline` keeps what these functions give.
 """
@@ -38,6 +38,7 @@ from moderation.scan.looking import (
     seen_from,
     seen_json,
 )
+from moderation.scan.maps import scan_map
 from moderation.scan.media import scan_media
 from moderation.scan.play import PlayLook, PlayScanner, situations_of
 
@@ -69,6 +70,7 @@ __all__ = [
     "load_detectors",
     "look",
     "recalls",
+    "scan_map",
     "scan_media",
     "see",
     "seen_from",

@@ -94,17 +94,25 @@ def _pictures(moment: Moment, findings: Sequence[Finding], detectors: Detectors)
 
 
 def _writing(moment: Moment, findings: Sequence[Finding], detectors: Detectors, words: Words) -> Tally:
+    """Boxes that were read with certainty, and what is found in all that was read together."""
     name = detectors.reader.card.name
     read = moment.seen.get(name, [])
-    text = " ".join(reading.lines(read))
-    if sum(map(str.isalnum, text)) < LETTERS or max(d.score for d in read) < SURE:
-        return Tally()
     there = [f for f in findings if f.detector == name and f.text and _during(f, moment.at, moment.at)]
-    legible = any(reading.alike(text, f.text or "") for f in there)
-    expected = [(card.name, said.label, said.score * cut(read)) for card, said in words(text)]
+    legible = [
+        any(reading.alike(one.text or "", f.text or "") for f in there) for one in read if _legible(one)
+    ]
+    said = words(" ".join(reading.lines(read))) if read else []
+    expected = [(card.name, one.label, one.score * cut(read)) for card, one in said]
     flagged = [one for one in expected if one[2] >= SURE]
-    kept = [any(_says(f, one, moment.at, moment.at) for f in findings) for one in flagged]
-    return _tally([legible, *kept])
+    return _tally(
+        [*legible, *(any(_says(f, one, moment.at, moment.at) for f in findings) for one in flagged)]
+    )
+
+
+def _legible(found: Detection) -> bool:
+    """Whether a box says something: coins are read as zeros, and edges of the frame cut words."""
+    letters = sum(map(str.isalpha, found.text or ""))
+    return found.score >= reading.LEGIBLE and letters >= LETTERS and cut([found]) == 1
 
 
 def _speech(

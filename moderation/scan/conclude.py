@@ -46,6 +46,8 @@ class _Stretch:
     box: tuple[int, int, int, int] | None
     cut: bool = False
     """The frame's edge goes through it, so that letters may be missing or misread."""
+    others: tuple[tuple[str, float], ...] = ()
+    """What else it may say, with the weight of what is found in that."""
 
 
 def conclude(
@@ -83,17 +85,18 @@ def _reading_findings(play: Shown, group: Looked, detectors: Detectors, words: W
     stretches = []
     for ordinal, start, end in _stretches(play, group):
         found = group.seen[ordinal].get(reader.name, [])
-        text = " ".join(reading.lines(found))
+        (text, _), *others = reading.sayings(found) or [("", 0.0)]
         if text:
-            score = max(d.score for d in found)
-            stretches.append(_Stretch(start, end, text, score, _union(found), cut(found) < 1))
+            score, box = max(d.score for d in found), reading.around(found)
+            stretches.append(_Stretch(start, end, text, score, box, cut(found) < 1, tuple(others)))
     for one in _merged(_improved(stretches)):
         placed = Detection("text", one.score, one.start, one.end, one.box, one.text)
         yield finding(reader, placed, Source.PLAYTHROUGH, playthrough=play.playthrough)
-        for card, said in words(one.text):
-            score = said.score * (CUT if one.cut else 1)
-            placed = Detection(said.label, score, one.start, one.end, one.box, one.text)
-            yield finding(card, placed, Source.PLAYTHROUGH, playthrough=play.playthrough)
+        for text, weight in ((one.text, 1.0), *one.others):
+            for card, said in words(text):
+                score = said.score * weight * (CUT if one.cut else 1)
+                placed = Detection(said.label, score, one.start, one.end, one.box, text)
+                yield finding(card, placed, Source.PLAYTHROUGH, playthrough=play.playthrough)
 
 
 def _improved(stretches: Sequence[_Stretch]) -> list[_Stretch]:
@@ -159,11 +162,3 @@ def _speech_findings(
         for card, said in words(text.text):
             placed = Detection(said.label, said.score, text.start, text.end, None, text.text)
             yield finding(card, placed, Source.PLAYTHROUGH, playthrough=play.playthrough)
-
-
-def _union(found: Sequence[Detection]) -> tuple[int, int, int, int] | None:
-    boxes = [d.box for d in found if d.box]
-    if not boxes:
-        return None
-    left, top, right, bottom = zip(*boxes, strict=True)
-    return min(left), min(top), max(right), max(bottom)

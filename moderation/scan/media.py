@@ -30,7 +30,7 @@ def scan_media(package: WorldPackage, detectors: Detectors) -> Report:
     for detector in detectors.pictures:
         _note(report, detector, pictures)
     for name, found in _note(report, detectors.reader, pictures):
-        said.extend((name, Text(line, *_span(found))) for line in _phrases(found))
+        said.extend((name, Text(text, *_span(found))) for text, _ in reading.sayings(found))
     motions = [(name, Motion(video, FPS)) for name, video in package.videos.items()]
     for watcher in detectors.motions:
         _note(report, watcher, _fielded(package, motions))
@@ -100,12 +100,6 @@ def _written(package: WorldPackage) -> list[tuple[str, Text]]:
             if words:
                 said.append((field_name(("objects", index, name)), Text(words)))
     return said
-
-
-def _phrases(found: Sequence[Detection]) -> list[str]:
-    """Each line of a picture, and all of it together."""
-    rows = reading.lines(found)
-    return list(dict.fromkeys([*rows, " ".join(rows)])) if rows else []
 
 
 def _span(found: Sequence[Detection]) -> tuple[float, float]:

@@ -1,0 +1,1 @@
+"""Hateful symbols: their geometry, scenes that their detector learns from, and whole maps to look at."""
