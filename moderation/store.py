@@ -379,10 +379,7 @@ class Store:
         order = (t.detector_runs.c.exploration, t.detector_runs.c.piece, t.detector_runs.c.detector)
         with self.reading() as connection:
             rows = connection.execute(query.order_by(*order)).all()
-        return [
-            _run(r)
-            for r in rows
-        ]
+        return [_run(r) for r in rows]
 
     def decision(self, version: str, exploration: str | None, policy_hash: str) -> StoredDecision | None:
         """The decision of this policy on this evidence, if there is one."""

@@ -180,7 +180,7 @@ class _Page:
         return line if line.score >= SECOND else None
 
     def _column(self, box: Box) -> Reading | None:
-        """A column read in the best way, as far as it goes; other ways in which it reads well are its others."""
+        """A column read in the best way, as far as it goes, with other ways in which it reads well."""
         tries = [self._upright(box, way) for way in ("down", "up")]
         if max(reading.score for reading in tries) < SURE:
             tries.append(self._upright(box, "stacked"))
