@@ -134,7 +134,7 @@ def written_over_hills() -> NDArray[np.uint8]:
 
 
 def listening(speech: Speech) -> scan.Detectors:
-    return scan.Detectors((), Ocr(), Flash(), speech, TextRules())
+    return scan.Detectors((), Ocr(), (Flash(),), speech, (TextRules(),))
 
 
 def test_intake_catches_a_threat_in_an_effect_and_a_slur_on_a_backdrop(speech: Speech) -> None:

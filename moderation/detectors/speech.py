@@ -137,6 +137,14 @@ class Speech(Detector[Sound]):
             yield Detection("unclear", spoken.voice, start, end)
 
 
+def check_sound(sound: Sound) -> None:
+    """Raises ``SoundError`` for a rate that is not positive, or a sample that is not finite."""
+    if sound.rate <= 0:
+        raise SoundError(f"sound at {sound.start:.2f} s has rate {sound.rate}; give samples per second")
+    if not np.isfinite(sound.samples).all():
+        raise SoundError(f"sound at {sound.start:.2f} s has samples that are not finite; decode it again")
+
+
 def resample(sound: Sound) -> NDArray[np.float32]:
     """The samples at 16 kHz, band-limited by a polyphase filter.
 
@@ -145,10 +153,7 @@ def resample(sound: Sound) -> NDArray[np.float32]:
     """
     from scipy.signal import resample_poly
 
-    if sound.rate <= 0:
-        raise SoundError(f"sound at {sound.start:.2f} s has rate {sound.rate}; give samples per second")
-    if not np.isfinite(sound.samples).all():
-        raise SoundError(f"sound at {sound.start:.2f} s has samples that are not finite; decode it again")
+    check_sound(sound)
     if not len(sound.samples):
         return np.zeros(0, np.float32)
     common = math.gcd(RATE, sound.rate)
