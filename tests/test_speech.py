@@ -160,7 +160,7 @@ def test_a_threat_in_an_effect_is_caught_in_the_play_that_sets_it_off(speech: Sp
         )
         plays.append(scan.Shown(name, look.shown, tuple(scan.situations_of(world, clips, events))))
 
-    report = scan.conclude(plays, {}, {}, scanner.heard, detectors)
+    report = scan.conclude(plays, [], scanner.heard, detectors)
 
     starts = {f.playthrough: f.start for f in report.findings if f.label == "threat"}
     assert starts.keys() == {"loud", "later"}
