@@ -2,7 +2,8 @@
 # make test   every check of this repository, in the same environment
 # make serve  the feed of cleared worlds on http://127.0.0.1:8000
 #
-# Debian packages in use: python3-venv, npm, libgl1 and libglib2.0-0; the tests also use chromium.
+# Debian packages in use: python3-venv, npm, libgl1 and libglib2.0-0; the tests also use chromium, espeak-ng,
+# flite and fonts-dejavu-core.
 # As root, missing ones are installed; otherwise the command to run is printed.
 
 SHELL := bash
