@@ -23,7 +23,7 @@ from moderation.symbols.emblems import BACKGROUND, CELTIC, CLASSES, HATE, HOOKED
 from moderation.symbols.looking import MARGIN, STEP, WINDOW, Pixels, Values, closer, pyramid
 
 WEIGHTS = Path(__file__).parent / "weights" / "symbols.onnx"
-SHA256 = "43290107dda806da178ff11cfbbec275ff7d34d9ea2f705d594dc15a5bb14e0b"
+SHA256 = "2b866d73713456204e332a2239e934afb89a47018540990aa0988544f8181410"
 NOISE = 0.02
 """Scores below this say nothing and are left out."""
 BATCH = 8
@@ -34,11 +34,11 @@ DOUBT = 0.2
 """... where the first look says a symbol is at least this likely."""
 LABELS = {"hate_symbol": HATE, "ambiguous_symbol": (HOOKED, CELTIC, MANJI)}
 """Labels, and the classes of the network whose probabilities they add up."""
-SUGGESTED = {"hate_symbol": 0.80, "ambiguous_symbol": 0.80}
-"""Thresholds for policies, chosen on the development split: see the card."""
-
+SUGGESTED = {"hate_symbol": 0.772, "ambiguous_symbol": 0.611}
+"""Thresholds to reject and to have a person judge, chosen on the development split: see the card."""
 
 _LEAST = 1e-6
+"""Probability under which logarithms are cut off."""
 
 
 class SymbolWeightsMissing(ModelMissing):
@@ -89,7 +89,9 @@ class Symbols(Detector[Picture]):
         modality="picture",
         labels=tuple(LABELS),
         licence="Apache-2.0",
-        cost_ms=5.0,
+        recall=0.81,
+        recall_source="342 of 400 held-out drawn symbols at the suggested threshold: lower 95 % limit",
+        cost_ms=6.0,
     )
 
     def load(self) -> None:
