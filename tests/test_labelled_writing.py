@@ -33,6 +33,12 @@ def test_there_are_enough_harmless_signs_and_none_is_in_the_word_list() -> None:
     assert not listed & {text.lower() for part in PARTS for text in writing.harmless(part)}
 
 
+@pytest.mark.parametrize("font", sorted({*writing.FONTS["development"], *writing.FONTS["heldout"]}))
+def test_capitals_are_as_high_as_is_said(font: str) -> None:
+    heights = [len(writing.letters("H", font, height)) for height in (48, 72, 96)]
+    assert heights == pytest.approx([48, 72, 96], abs=1)
+
+
 @given(st.sampled_from(PARTS), st.sampled_from(writing.KINDS), st.integers(0, 10**6))
 def test_obfuscation_changes_characters_and_keeps_the_meaning(
     part: writing.Part, kind: writing.Kind, seed: int

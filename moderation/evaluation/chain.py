@@ -47,12 +47,11 @@ class Chain(Detector[Any]):
 
 
 def readings(found: Sequence[Detection]) -> list[str]:
-    """What was read or heard: each line or utterance, and all of it together."""
+    """What a picture may say, or what was heard: each utterance, and all of it together."""
     if any(one.box for one in found):
-        rows = reading.lines(found)
-    else:
-        rows = [one.text for one in sorted(found, key=lambda one: one.start) if one.text]
-    return list(dict.fromkeys([*rows, " ".join(rows)])) if rows else []
+        return [text for text, _ in reading.sayings(found)]
+    said = [one.text for one in sorted(found, key=lambda one: one.start) if one.text]
+    return list(dict.fromkeys([*said, " ".join(said)])) if said else []
 
 
 def chained_card(reader: DetectorCard, words: DetectorCard) -> DetectorCard:
