@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import pickle
-import struct
 import sys
 import types
 from collections import OrderedDict
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -214,38 +215,12 @@ def test_words_with_gaps_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         convert_words([tmp_path / "tokenizer"], tmp_path / "words")
 
 
-def message(kind: int, body: bytes) -> bytes:
-    padded = body + b"\0" * (-len(body) % 8)
-    return struct.pack("<HHB3x", kind, len(padded), 0) + padded
-
-
-def header(*messages: bytes) -> bytes:
-    return struct.pack("<BBHII4x", 1, 0, len(messages), 1, sum(map(len, messages))) + b"".join(messages)
-
-
 def hdf5(name: str, array: np.ndarray) -> bytes:
-    """A file with one array in its root group, laid out as HDF5's first version does."""
-    start = 96
-    root_header, tree, heap, names, node, array_header, values = 0, 64, 128, 160, 192, 256, 400
-    kind = struct.pack("<B3sI", 0x11, b"\x20\x1f\x00", 4) + struct.pack("<HHBBBBI", 0, 32, 23, 8, 0, 23, 127)
-    space = struct.pack("<BBB5x", 1, array.ndim, 0) + struct.pack(f"<{array.ndim}Q", *array.shape)
-    layout = struct.pack("<BBQQ", 3, 1, start + values, array.nbytes)
-    blocks = {
-        root_header: header(message(0x11, struct.pack("<QQ", start + tree, start + heap))),
-        tree: b"TREE" + struct.pack("<BBHQQQQQ", 0, 0, 1, 2**64 - 1, 2**64 - 1, 0, start + node, 8),
-        heap: b"HEAP" + struct.pack("<B3xQQQ", 0, 32, 2**64 - 1, start + names),
-        names: b"\0" * 8 + name.encode() + b"\0",
-        node: b"SNOD" + struct.pack("<BBH", 1, 0, 1) + struct.pack("<QQI4x16x", 8, start + array_header, 0),
-        array_header: header(message(1, space), message(3, kind), message(8, layout)),
-        values: array.tobytes(),
-    }
-    body = bytearray(values + array.nbytes)
-    for at, block in blocks.items():
-        body[at : at + len(block)] = block
-    superblock = b"\x89HDF\r\n\x1a\n" + bytes([0, 0, 0, 0, 0, 8, 8, 0]) + struct.pack("<HHI", 4, 16, 0)
-    superblock += struct.pack("<QQQQ", 0, 2**64 - 1, start + len(body), 2**64 - 1)
-    entry = struct.pack("<QQI4x16x", 0, start + root_header, 0)
-    return superblock + entry + bytes(body)
+    """A file with one array in its root group."""
+    with io.BytesIO() as buffer:
+        with h5py.File(buffer, "w") as file:
+            file[name] = array
+        return buffer.getvalue()
 
 
 def test_an_array_of_hdf5_is_read() -> None:

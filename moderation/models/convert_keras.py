@@ -1,16 +1,15 @@
 """A small Keras text network (weights as HDF5, words as a pickled tokenizer) to ONNX and a list of words.
 
-Neither Keras nor HDF5 is needed, and nothing of the pickle is run: it may only name the four harmless types
-a tokenizer is made of. The same input gives the same bytes, so that the result can be pinned by its hash.
+Keras is not needed, and nothing of the pickle is run: it may only name the four harmless types a tokenizer is
+made of. The same input gives the same bytes, so that the result can be pinned by its hash.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
-import struct
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +23,6 @@ TOKENS = 100
 """Words that the network reads; shorter texts are filled with 0 at the front, longer ones cut there."""
 WORDS = 20_000
 """Words that it knows, including the 0 of the filling."""
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 Array = NDArray[np.float32]
 
@@ -84,86 +82,25 @@ def read_tokenizer(data: bytes) -> dict[str, int]:
     return cast("dict[str, int]", numbers)
 
 
-# -- HDF5 ---------------------------------------------------------------------------------------------
+# -- the network --------------------------------------------------------------------------------------
 
 
 def read_hdf5(data: bytes) -> dict[str, Array]:
-    """The float32 arrays of a file in the first version of HDF5's format, by path (``layers/dense/vars/0``).
+    """The float32 arrays of an HDF5 file, by path (``layers/dense/vars/0``). Raises ConversionFailed."""
+    import h5py
 
-    Knows symbol tables and contiguous arrays (HDF5 File Format Specification 1.1), as Keras writes them.
-    Raises ConversionFailed.
-    """
-    if data[:9] != SIGNATURE + b"\0" or data[13:15] != b"\x08\x08":
-        raise ConversionFailed("not an HDF5 file of superblock version 0 with 8-byte offsets")
+    found: dict[str, Array] = {}
+
+    def keep(path: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.dtype == np.float32:
+            found[path] = item[()]
+
     try:
-        return dict(_Hdf5(data).arrays(_u64(data, 64), ""))
-    except (struct.error, IndexError, KeyError, ValueError, RecursionError) as error:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            file.visititems(keep)
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise ConversionFailed(f"the HDF5 file is broken: {error}") from error
-
-
-def _u64(data: bytes, at: int) -> int:
-    return cast("int", struct.unpack_from("<Q", data, at)[0])
-
-
-class _Hdf5:
-    """Walks from object header to object header."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    def arrays(self, header: int, path: str) -> Iterator[tuple[str, Array]]:
-        messages = dict(self._messages(header))
-        if 0x11 in messages:
-            tree, heap = struct.unpack_from("<QQ", messages[0x11])
-            for name, child in self._entries(tree, _u64(self.data, heap + 24)):
-                yield from self.arrays(child, f"{path}/{name}".lstrip("/"))
-        elif 0x08 in messages and messages[0x03][:1] == b"\x11":
-            yield path, self._array(messages)
-
-    def _messages(self, header: int) -> Iterator[tuple[int, bytes]]:
-        """Type and body of each message of a header of version 1."""
-        version, _, count, _, size = struct.unpack_from("<BBHII", self.data, header)
-        if version != 1:
-            raise ConversionFailed(f"object header of version {version}")
-        blocks = [(header + 16, size)]
-        for start, length in blocks:
-            at = start
-            while at + 8 <= start + length and count > 0:
-                kind, room = struct.unpack_from("<HH", self.data, at)
-                body = self.data[at + 8 : at + 8 + room]
-                count -= 1
-                at += 8 + room
-                if kind == 0x10:
-                    blocks.append(struct.unpack_from("<QQ", body))
-                yield kind, body
-
-    def _entries(self, node: int, heap: int) -> Iterator[tuple[str, int]]:
-        """Names and object headers below a node of a group's tree."""
-        if self.data[node : node + 4] == b"TREE":
-            for child in range(struct.unpack_from("<H", self.data, node + 6)[0]):
-                yield from self._entries(_u64(self.data, node + 32 + 16 * child), heap)
-            return
-        if self.data[node : node + 4] != b"SNOD":
-            raise ConversionFailed("a group without a symbol table")
-        for entry in range(struct.unpack_from("<H", self.data, node + 6)[0]):
-            name, header = struct.unpack_from("<QQ", self.data, node + 8 + 40 * entry)
-            start = heap + name
-            yield self.data[start : self.data.index(b"\0", start)].decode(), header
-
-    def _array(self, messages: Mapping[int, bytes]) -> Array:
-        space, kind, layout = messages[0x01], messages[0x03], messages[0x08]
-        if struct.unpack_from("<I", kind, 4)[0] != 4 or layout[:2] != b"\x03\x01":
-            raise ConversionFailed("an array that is not contiguous 32-bit floating point")
-        start = 8 if space[0] == 1 else 4
-        shape = struct.unpack_from(f"<{space[1]}Q", space, start)
-        at, size = struct.unpack_from("<QQ", layout, 2)
-        count = int(np.prod(shape, dtype=np.int64))
-        if size != 4 * count or at + size > len(self.data):
-            raise ConversionFailed("an array's size does not fit its shape")
-        return np.frombuffer(self.data, "<f4", count, at).reshape(shape).astype(np.float32)
-
-
-# -- the network --------------------------------------------------------------------------------------
+    return found
 
 
 def _network(arrays: Mapping[str, Array]) -> bytes:
