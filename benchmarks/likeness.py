@@ -23,8 +23,8 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import rankdata
 
+from moderation.evaluation.metrics import auroc
 from moderation.likeness import Signature, Vectors, describe, likeness, signature
 from worldmodel.compiled import CompiledWorld
 from worldmodel.compiler import compile_world
@@ -79,12 +79,6 @@ def mean_colour(pictures: Frames) -> Vectors:
     return means / np.linalg.norm(means, axis=1, keepdims=True)
 
 
-def auroc(alike: list[float], unlike: list[float]) -> float:
-    """Mann-Whitney's U over the number of pairs."""
-    ranks = rankdata([*alike, *unlike])[: len(alike)]
-    return float((ranks.sum() - len(alike) * (len(alike) + 1) / 2) / (len(alike) * len(unlike)))
-
-
 def measured(signatures: dict[tuple[str, int], Signature]) -> dict[str, float]:
     """AUROC over all pairs of versions, and how far apart the two kinds are."""
     pairs = [
@@ -93,6 +87,7 @@ def measured(signatures: dict[tuple[str, int], Signature]) -> dict[str, float]:
     ]
     alike = [value for a, b, value in pairs if a == b]
     unlike = [value for a, b, value in pairs if a != b and (a, b) not in REMIXES and (b, a) not in REMIXES]
+    truth = [True] * len(alike) + [False] * len(unlike)
     remixed = [value for a, b, value in pairs if (a, b) in REMIXES or (b, a) in REMIXES]
     own = [
         max((o for o in signatures if o != one), key=lambda o: likeness(signatures[one], signatures[o]))[0]
@@ -100,7 +95,7 @@ def measured(signatures: dict[tuple[str, int], Signature]) -> dict[str, float]:
         for one in signatures
     ]
     return {
-        "alike": len(alike), "unlike": len(unlike), "auroc": auroc(alike, unlike),
+        "alike": len(alike), "unlike": len(unlike), "auroc": auroc([*alike, *unlike], truth),
         "nearest is a version of the same": float(np.mean(own)),
         "median alike": float(np.median(alike)), "median unlike": float(np.median(unlike)),
         "95th percentile unlike": float(np.percentile(unlike, 95)),

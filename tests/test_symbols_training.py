@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.detectors.nudity import open_session
+from moderation.detectors.sessions import open_session
 from moderation.symbols.blocks import BUILT, Built, build_in, plain_worlds, upright_hooks
 from moderation.symbols.emblems import CLASSES, EMBLEMS, HATE, MANJI
 from moderation.symbols.evaluate import RULES, Case, Rate, as_played, summary, threshold, viewpoint

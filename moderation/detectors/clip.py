@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from moderation.detectors.nudity import open_session
+from moderation.detectors.sessions import open_session
 from moderation.models import ModelError, ModelMissing
 from worldmodel.store.cache import known_sha256
 from worldmodel.store.fetch import OFFLINE_VARIABLE, is_offline

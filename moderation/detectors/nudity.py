@@ -8,17 +8,17 @@ from __future__ import annotations
 import io
 from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from moderation.detectors.base import Detection, Detector, DetectorCard, Picture, current_resources
+from moderation.detectors.base import Detection, Detector, DetectorCard, Picture
+from moderation.detectors.sessions import open_session
 from moderation.models import model_path
 
 if TYPE_CHECKING:
-    import onnxruntime
+    pass
 
 BATCH = 8
 """Pictures per run: more would cost memory and save no time on one thread."""
@@ -29,17 +29,6 @@ SIDE = 224
 
 Pixels = NDArray[np.uint8]
 Input = NDArray[np.float32]
-
-
-def open_session(path: Path) -> onnxruntime.InferenceSession:
-    """A session on the threads that its detector may use, which does not spin while it waits."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = current_resources().threads
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 class _Classifier(Detector[Picture]):

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from moderation.detectors.sessions import open_session
 from moderation.models import model_path
 
 HEIGHT = 48
@@ -28,11 +29,7 @@ class Recogniser:
     """Reads lines one by one, each at its own width: padding to a common one costs more than it saves."""
 
     def __init__(self) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(model_path("ocr-recognition")), options)
+        self._session = open_session(model_path("ocr-recognition"))
         listed = self._session.get_modelmeta().custom_metadata_map["character"].splitlines()
         self._characters = ["", *listed, " "]
         self._ideographs = np.array([_is_ideograph(char) for char in self._characters])

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moderation.detectors.base import Detection, Detector, DetectorCard, Picture
-from moderation.detectors.nudity import open_session
+from moderation.detectors.sessions import open_session
 from moderation.models import ModelCorrupt, ModelMissing
 from moderation.symbols.emblems import BACKGROUND, CELTIC, CLASSES, HATE, HOOKED, MANJI
 from moderation.symbols.looking import MARGIN, STEP, WINDOW, Pixels, Values, closer, pyramid

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moderation.detectors.base import Detection, Detector, DetectorCard, Text
+from moderation.detectors.sessions import open_session
 from moderation.detectors.textrules.fold import clean, unleet
 from moderation.detectors.textrules.threat_patterns import GAME, LIFE
 from moderation.models import model_path
@@ -107,14 +108,9 @@ class Network:
     """
 
     def __init__(self) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        path = model_path("toxic-comments")
         words = model_path("toxic-comments-words").read_text(encoding="utf-8").splitlines()
         self._words = {word: number for number, word in enumerate(words, 1)}
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._session = open_session(model_path("toxic-comments"))
 
     def parts(self, text: str) -> Iterator[tuple[str, Scores]]:
         """The text, or each part of a long one, with its scores (labels,) of 0..1, if it has a known word."""

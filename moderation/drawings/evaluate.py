@@ -26,6 +26,7 @@ from moderation.drawings.concepts import HELD_OUT_FAMILY, LookAlikes, Split, emb
 from moderation.drawings.families import Drawing
 from moderation.drawings.raster import rasterise
 from moderation.drawings.scenes import Renderer, sign_frames
+from moderation.evaluation import metrics
 
 DEVELOPMENT = ("openmoji", "hugeicons")
 """Held-out families that settings are chosen on."""
@@ -103,12 +104,10 @@ def top1(shown: Sequence[Shown], names: Sequence[str], scores: Floats) -> float:
 
 def auroc(positive: ArrayLike, negative: ArrayLike) -> float:
     """Chance that a positive scores above a negative, ties half."""
-    from scipy.stats import rankdata
-
     above, below = np.asarray(positive), np.asarray(negative)
-    ranks = rankdata(np.concatenate([above, below]))
-    count = len(above)
-    return float((ranks[:count].sum() - count * (count + 1) / 2) / (count * len(below)))
+    truth = np.arange(len(above) + len(below)) < len(above)
+    chance = metrics.auroc(np.concatenate([above, below]), truth)
+    return float("nan") if chance is None else chance
 
 
 def each_concept(shown: Sequence[Shown], names: Sequence[str], scores: Floats) -> dict[str, float]:

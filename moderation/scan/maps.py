@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from moderation import reading
 from moderation.detectors.base import Detection, Picture
 from moderation.scan.cascade import cheap
@@ -36,9 +34,7 @@ def scan_map(world: CompiledWorld, detectors: Detectors) -> Report:
 
 def _read(report: Report, world: CompiledWorld, detectors: Detectors) -> None:
     parts = reading.map_parts(painted_map(world))
-    found, run = look(
-        detectors.reader, [Picture(np.ascontiguousarray(p.pixels)) for p in parts], Source.MEDIA
-    )
+    found, run = look(detectors.reader, [Picture(p.pixels) for p in parts], Source.MEDIA)
     words = Words(detectors.words, Source.MEDIA)
     for group in reading.together(parts, found):
         score, box = max(one.score for one in group), reading.around(group)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from moderation.detectors.base import Picture
 from moderation.detectors.symbols import LABELS, Symbols
+from moderation.evaluation.metrics import wilson
 from moderation.symbols.blocks import Built, BuiltWorld, built_world, plain_worlds
 from moderation.symbols.emblems import BETWEEN, EMBLEMS, HATE, JUDGED, Rng
 from moderation.symbols.maps import whole_map_pictures
@@ -66,10 +67,7 @@ class Rate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        from scipy.stats import binomtest
-
-        found = binomtest(self.hits, self.of).proportion_ci(method="wilson")
-        return float(found.low), float(found.high)
+        return wilson(self.hits, self.of)
 
     def __str__(self) -> str:
         low, high = self.interval
