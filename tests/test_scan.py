@@ -15,6 +15,7 @@ from moderation import listening, novelty, reading, scan
 from moderation.detectors.base import Detection, Detector, DetectorCard, Item, Motion, Picture, Sound, Text
 from moderation.listening import AMBIENT, Heard, Situation
 from moderation.scan import media
+from moderation.scan.chance import listened_to
 from moderation.store import DistinctFrame
 from policies.types import Source
 from worldmodel.constants import EVENTS, FPS, SAMPLES_PER_STEP, Event
@@ -442,6 +443,21 @@ class TestPlay:
             ("p2", 12),
             ("p3", 17),
         ]
+
+    def test_what_was_just_listened_to_is_not_listened_to_again_for_the_audit(self) -> None:
+        scanner = self.scanner()
+        speech = scanner.detectors.speech
+        assert isinstance(speech, Loudness)
+        new, known = [n for n in range(500) if listened_to(f"p{n}")][:2]
+        still = [picture(1)] * 40
+
+        first = play(scanner, new, still, speaks_at=5)
+        assert speech.heard == 1
+        again = play(scanner, known, still, speaks_at=5)
+
+        assert speech.heard == 2, "nothing was new in it, so that it was listened to for the audit alone"
+        assert first.overheard == again.overheard
+        assert first.overheard
 
     def test_words_in_a_creators_own_effect_are_heard_once_and_count_wherever_it_sounds(self) -> None:
         scanner = self.scanner()

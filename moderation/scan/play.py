@@ -79,10 +79,10 @@ class PlayScanner:
         views (T+1,) of a playthrough.
         """
         shown, fresh = self._see(ordinal, frames, views)
-        heard, speech_run = self._listen(sound, situations_of(self._world, clips, events))
+        heard, said, speech_run = self._listen(sound, situations_of(self._world, clips, events))
         findings, runs = self._measure(playthrough, frames, sound)
         steps = audited_steps(playthrough, len(frames))
-        overheard = self._overhear(playthrough, sound)
+        overheard = self._overhear(sound, said) if listened_to(playthrough) else None
         return PlayLook(shown, tuple(fresh), heard, findings, (*runs, speech_run), tuple(steps), overheard)
 
     def _measure(
@@ -101,9 +101,12 @@ class PlayScanner:
         ]
         return tuple(findings), tuple(run for _, _, run in looks)
 
-    def _overhear(self, playthrough: str, sound: NDArray[np.float32]) -> tuple[Detection, ...] | None:
-        if not listened_to(playthrough):
-            return None
+    def _overhear(
+        self, sound: NDArray[np.float32], said: Sequence[Detection] | None
+    ) -> tuple[Detection, ...] | None:
+        """All that is said: as heard just now where it was listened to, else from listening to it."""
+        if said is not None:
+            return tuple(said)
         found, run = look(self.detectors.speech, [Sound(sound, SAMPLE_RATE)], Source.PLAYTHROUGH)
         return tuple(found[0]) if run.ok else None
 
@@ -122,16 +125,17 @@ class PlayScanner:
 
     def _listen(
         self, sound: NDArray[np.float32], present: Sequence[Situation]
-    ) -> tuple[dict[str, Heard], DetectorRun]:
+    ) -> tuple[dict[str, Heard], Sequence[Detection] | None, DetectorRun]:
+        """What is new in it; and, where it was listened to for that, all that is said."""
         fresh = [situation for situation in present if listening.is_new(situation, self.heard)]
         items = [Sound(sound, SAMPLE_RATE)] if fresh else []
         found, run = look(self.detectors.speech, items, Source.PLAYTHROUGH)
         if not fresh or not run.ok:
-            return {}, run
+            return {}, None, run
         shares = listening.assign(found[0], present)
         heard = {situation.key: shares[situation.key] for situation in fresh}
         self.heard.update(heard)
-        return heard, run
+        return heard, found[0], run
 
 
 def situations_of(
