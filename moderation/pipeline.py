@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moderation import scan
+from moderation.evaluation import measured
 from moderation.evidence import gather, of_media, png
 from moderation.jobs import Handler, Hopeless, Work
 from moderation.listening import Heard
@@ -257,7 +258,11 @@ class Stages:
             self.store.findings(version.id, row.id), self.store.detector_runs(version.id, row.id)
         )
         audits = map(scan.tallies_from, self.store.results("audit"))
-        coverage = replace(row.coverage, kept=scan.recalls(audits, self.detectors))
+        coverage = replace(
+            row.coverage,
+            kept=scan.recalls(audits, self.detectors),
+            recall=measured.recalls(self.detectors.links),
+        )
         decision = self._decide(version, found, coverage)
         evidence = gather(self.store, self._model(row), row, decision, work.progress)
         with work.commit(done=True) as tx:

@@ -222,8 +222,31 @@ def _bounds(outcomes: Sequence[_Outcome], coverage: Coverage) -> tuple[Bound, ..
     return tuple(
         _bound(o.rule, recall, coverage)
         for o in quiet
-        if (recall := o.rule.recall) is not None and Source.PLAYTHROUGH in o.rule.spec.scope
+        if Source.PLAYTHROUGH in o.rule.spec.scope
+        and (recall := _recall(o.rule, coverage.recall)) is not None
     )
+
+
+def _recall(rule: Rule, measured: Mapping[str, Mapping[str, float]]) -> float | None:
+    """The least recall of what the rule relies on: as measured, and never more than the bundle assumes.
+
+    Detectors whose labels the rule names see for themselves, or judge the words of its other detectors, which
+    are readers: then each reader counts together with each judge. None where nothing is assumed and something
+    was not measured.
+    """
+    judges = {name: labels for name, labels in rule.uses.items() if labels}
+    readers = rule.uses.keys() - judges.keys()
+    links = [f"{reader}+" for reader in readers] or [""]
+    known = [
+        measured.get(f"{link}{name}", {}).get(label)
+        for link in links
+        for name, labels in judges.items()
+        for label in labels
+    ]
+    assumed = [] if rule.recall is None else [rule.recall]
+    if None in known and not assumed:
+        return None
+    return min([*assumed, *(one for one in known if one is not None)], default=None)
 
 
 def _bound(rule: Rule, recall: float, coverage: Coverage) -> Bound:
@@ -276,6 +299,7 @@ def _fired(outcome: _Outcome) -> Fired:
         explanation=_explanation(outcome),
         title=spec.title,
         guideline=spec.guideline,
+        remedy=spec.remedy if outcome.basis != "missing" else "",
         four_eyes=spec.four_eyes,
     )
 

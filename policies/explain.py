@@ -73,6 +73,8 @@ def _rule(entry: Mapping[str, Any], fired: Fired, known: Mapping[str, Finding]) 
     yield from (f"  {call} = {_number(value)}" for call, value in entry["values"].items())
     yield from (f"  missing: {reason}" for reason in entry["missing"])
     yield from _evidence(fired.findings, known)
+    if fired.remedy:
+        yield f"  what to change: {fired.remedy}"
 
 
 def _evidence(ids: tuple[str, ...], known: Mapping[str, Finding]) -> Iterator[str]:

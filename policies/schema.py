@@ -185,6 +185,8 @@ class RuleSpec(_Strict):
     explanation: str = Field(min_length=10)
     guideline: str = Field(min_length=10)
     """The sentence of the public guidelines."""
+    remedy: str = Field(default="", max_length=300)
+    """What the creator can change so that the rule no longer fires."""
 
     @field_validator("explanation")
     @classmethod
@@ -226,6 +228,7 @@ class RuleChange(_Strict):
     recall: Recall | None = None
     explanation: str | None = Field(default=None, min_length=10)
     guideline: str | None = Field(default=None, min_length=10)
+    remedy: str | None = Field(default=None, max_length=300)
 
     @field_validator("explanation")
     @classmethod

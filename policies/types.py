@@ -76,6 +76,9 @@ class Coverage:
     kept: Mapping[str, float] = field(default_factory=dict)
     """By detector, the share 0..1 of what it would find if it looked at everything that is found although it
     looks at little; a detector that is not named looks at everything."""
+    recall: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By detector, or ``ocr+text`` for a reader and what judges the words that it read, and by label: the
+    lower 95 % limit of the recall, 0..1, that was measured on play. What is not named was not measured."""
 
 
 class Verdict(StrEnum):
@@ -105,6 +108,8 @@ class Fired:
     """The rule's name for people."""
     guideline: str = ""
     """The public sentence of the guidelines that was broken."""
+    remedy: str = ""
+    """What the creator can change, where the rule says so."""
     four_eyes: bool = False
     """What a person decides about this takes a second person's consent."""
 

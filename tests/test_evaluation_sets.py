@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from moderation.detectors.base import Detection, Detector, DetectorCard, Motion, Picture, Sound, Text
 from moderation.evaluation.chain import Chain, chained_card, readings
 from moderation.evaluation.labelled import LabelledItem, LabelledSet, LabelledSetError, read_set
-from moderation.evaluation.measured import MeasuredError, measured_of, path_of, recall_of, store
+from moderation.evaluation.measured import MeasuredError, measured_of, path_of, recall_of, recalls, store
 from moderation.evaluation.plots import SIDE, TOP, precision_recall_svg, write_plots
 from moderation.evaluation.runner import Measurement, NothingToEvaluate, evaluate, misread
 from worldmodel.media import encode_picture, encode_sound
@@ -337,6 +338,15 @@ def test_the_lower_limit_of_the_recall_is_kept_for_the_bound(tmp_path: Path) -> 
     assert recall_of(Words.card, "parrot", "upload", tmp_path) == pytest.approx(0.699, abs=1e-3)  # 18 of 20
     assert recall_of(Words.card, "parrot", "live", tmp_path) is None
     assert recall_of(Words.card, "owl", "upload", tmp_path) is None
+
+
+def test_a_decision_is_told_of_all_that_was_measured(tmp_path: Path) -> None:
+    store([measured(18, 20), measured(9, 9, label="owl")], tmp_path)
+    unmeasured = replace(Words.card, name="others")
+    assert recalls([Words.card, unmeasured], "upload", tmp_path) == {
+        "words": {"parrot": recall_of(Words.card, "parrot", "upload", tmp_path)}
+    }
+    assert recalls([Words.card], "live", tmp_path) == {}
 
 
 def test_measuring_a_set_again_replaces_what_was_kept_of_it(tmp_path: Path) -> None:

@@ -70,6 +70,13 @@ def test_a_slur_rejects_and_says_what_where_and_when() -> None:
     )
 
 
+def test_a_creator_is_told_what_to_change_but_not_where_nothing_was_judged() -> None:
+    (flashing,) = judge(found("flash", "general_flash", 1.0)).fired
+    assert flashing.remedy.startswith("Let it flash at most three times a second")
+    unjudged = judge(runs=[run for run in RUNS if run.detector != "flash"]).fired
+    assert {one.remedy for one in unjudged} == {""}
+
+
 def test_the_most_severe_action_wins_and_all_rules_stay() -> None:
     decision = judge(found("text", "link", 0.9), found("flash", "general_flash", 1.0))
     assert decision.verdict is Verdict.REJECTED
@@ -182,6 +189,19 @@ def test_what_a_detector_misses_by_looking_at_little_widens_the_bound() -> None:
     assert bounds["flashing"].recall == 0.95
     nothing = judge(coverage=replace(ENOUGH, kept={"flash": 0.0})).bounds
     assert next(bound.upper for bound in nothing if bound.rule == "flashing") == 1.0
+
+
+def test_what_was_measured_counts_where_it_is_less_than_what_is_assumed() -> None:
+    """A rule about words relies on the reader and on what judges what was read, measured together."""
+    measured = {
+        "ocr+text": {"slur": 0.55, "threat": 0.99},
+        "speech+text": {"threat": 0.4},
+        "text": {"slur": 0.1},
+    }
+    bounds = {one.rule: one for one in judge(coverage=replace(ENOUGH, recall=measured)).bounds}
+    assert bounds["slurs"].recall == 0.55
+    assert bounds["threats"].recall == 0.4
+    assert bounds["flashing"].recall == 0.95
 
 
 def test_a_rule_without_its_detector_has_no_bound() -> None:

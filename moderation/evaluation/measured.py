@@ -93,6 +93,17 @@ def recall_of(card: DetectorCard, label: str, source: SourceName, folder: Path |
     return min(limits, default=None)
 
 
+def recalls(
+    cards: Iterable[DetectorCard], source: SourceName = "rendered", folder: Path | None = None
+) -> dict[str, dict[str, float]]:
+    """By name and label, what :func:`recall_of` knows of each card; names and labels without are left out."""
+    known = {
+        card.name: {label: recall_of(card, label, source, folder) for label in card.labels} for card in cards
+    }
+    told = {name: {k: v for k, v in labels.items() if v is not None} for name, labels in known.items()}
+    return {name: labels for name, labels in told.items() if labels}
+
+
 def _rows(path: Path) -> list[Measured]:
     if not path.is_file():
         return []

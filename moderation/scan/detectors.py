@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from moderation.detectors.base import Design, Detector, DetectorCard, Motion, Picture, Sound, Text
+from moderation.evaluation.chain import chained_card
 
 if TYPE_CHECKING:
     from policies.bundle import Bundle
@@ -64,6 +65,12 @@ class Detectors:
     @property
     def cards(self) -> tuple[DetectorCard, ...]:
         return tuple(detector.card for detector in self)
+
+    @property
+    def links(self) -> tuple[DetectorCard, ...]:
+        """The cards, and those of reader or listener together with each that judges their words."""
+        readers = self.reader.card, self.speech.card
+        return *self.cards, *(chained_card(reader, one.card) for reader in readers for one in self.words)
 
     @property
     def sha256(self) -> str:
