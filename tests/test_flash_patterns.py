@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moderation.detectors.base import Detection, Motion
-from moderation.detectors.flash import Flash, linear_table, suggestion
+from moderation.detectors.flash import Flash, linear_table
 from moderation.detectors.stripes import find_pattern, phase_between
 from worldmodel.compiler import compile_world
 from worldmodel.constants import ACTIONS
@@ -299,15 +299,6 @@ def test_says_the_result_in_the_units_of_the_standards() -> None:
     assert stripes.text is not None
     assert "pairs of drifting stripes for 2.0 s over" in stripes.text
     assert stripes.text.endswith("luminance change 0.40")
-
-
-def test_tells_a_creator_what_to_change() -> None:
-    for label in Flash.card.labels:
-        words = suggestion(Detection(label, 1.0))
-        assert words.endswith(".")
-        assert words.count(". ") == 0
-    with pytest.raises(ValueError, match="no label of the flash detector"):
-        suggestion(Detection("exposed", 1.0))
 
 
 @torch.no_grad()

@@ -97,27 +97,6 @@ def linear_table() -> Plane:
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-_SUGGESTIONS = {
-    "general_flash": "Let it flash at most three times a second, change the light less,"
-    " or keep it to a small part of the picture.",
-    "red_flash": "Use a less saturated red, let it flash at most three times a second, or keep it to a"
-    " small part of the picture.",
-    "extended_flash": "Let the flashing end within four seconds, or slow it to under two flashes a second.",
-    "stripes": "Use five pairs of stripes or fewer, make them less unlike in brightness, or cover less of the"
-    " picture, and do not let them jump or swing.",
-}
-
-
-def suggestion(found: Detection) -> str:
-    """What a creator can change about a detection of :class:`Flash`, in one sentence.
-
-    Raises ValueError for a detection of another detector.
-    """
-    if found.label not in _SUGGESTIONS:
-        raise ValueError(f"{found.label!r} is no label of the flash detector: {', '.join(_SUGGESTIONS)}")
-    return _SUGGESTIONS[found.label]
-
-
 class Flash(Detector[Motion]):
     """Flashes and stripes; a score of 1 is beyond the limit.
 
