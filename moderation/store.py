@@ -41,7 +41,7 @@ from policies.types import (
 if TYPE_CHECKING:
     from worldmodel.compiled import CompiledWorld
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """Newest revision in ``moderation/migrations``."""
 EVENTS_PER_STEP = 9
 

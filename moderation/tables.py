@@ -139,6 +139,7 @@ pieces = Table(
     Column("ordinal", Integer, primary_key=True),
     Column("result", JSON),
     Column("blob", String),
+    Index("pieces_phase", "phase"),
 )
 
 findings = Table(
