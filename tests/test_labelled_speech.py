@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -79,7 +77,6 @@ def test_every_treatment_changes_the_sound() -> None:
         assert np.abs(treated).max() <= 1.0
 
 
-@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs Debian's espeak-ng")
 def test_a_voice_speaks_at_its_speed() -> None:
     slow, fast = (speech.say("the old door opens", Voice("espeak-ng", "en-us", s)) for s in (0.8, 1.3))
     assert len(slow) > 1.3 * len(fast)

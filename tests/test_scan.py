@@ -16,6 +16,7 @@ from moderation.detectors.base import Detection, Detector, DetectorCard, Item, M
 from moderation.listening import AMBIENT, Heard, Situation
 from moderation.scan import media
 from moderation.scan.chance import listened_to
+from moderation.scan.looking import MAYBE
 from moderation.store import DistinctFrame
 from policies.types import Source
 from worldmodel.constants import EVENTS, FPS, SAMPLES_PER_STEP, Event
@@ -474,6 +475,20 @@ class TestPlay:
         assert scanner.detectors.speech.heard == 1  # type: ignore[attr-defined]
         threats = [f for f in report.findings if f.label == "threat"]
         assert sorted((f.playthrough, round(f.start * FPS)) for f in threats) == [("p1", 8), ("p2", 14)]
+
+    def test_what_a_voice_may_have_said_instead_is_for_a_person_and_rejects_nothing(self) -> None:
+        found = (
+            Detection("speech", 0.9, 0.0, 1.0, text="i will bind you"),
+            Detection("maybe", 0.6, 0.0, 1.0, text="i will find you"),
+        )
+        play = scan.Shown("p", np.zeros(31, np.int32), (Situation("0", 0, 30),))
+
+        report = scan.conclude([play], [], {"0": Heard(30, found)}, detectors())
+
+        assert [(f.text, f.score) for f in report.findings if f.label == "threat"] == [
+            ("i will find you", pytest.approx(0.9 * MAYBE))
+        ]
+        assert {f.label for f in report.findings} == {"speech", "maybe", "threat"}
 
     def test_what_one_frame_shows_counts_for_every_playthrough_and_time_that_shows_it(self) -> None:
         scanner = self.scanner()

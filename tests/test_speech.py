@@ -1,16 +1,19 @@
-"""What is said is written down; silence, music and nonsense are not."""
+"""What is said is written down; silence, music and nonsense are not; what is hard to hear is flagged."""
 
 from __future__ import annotations
 
 import re
 import struct
 import wave
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from whisper.model import ModelDimensions, Whisper
@@ -19,10 +22,19 @@ from moderation import scan
 from moderation.detectors.base import Sound
 from moderation.detectors.flash import Flash
 from moderation.detectors.ggml import MAGIC, GgmlError, build_whisper, read_ggml
+from moderation.detectors.hearing import PAUSE, Transcript, parted
 from moderation.detectors.ocr import Ocr
-from moderation.detectors.speech import SoundError, Speech, Transcript, resample
+from moderation.detectors.speech import SoundError, Speech, likeliest_language, resample
 from moderation.detectors.text import TextRules
-from moderation.detectors.voice import FRAME_SECONDS, MAX_SECONDS, VoiceActivity, find_utterances
+from moderation.detectors.voice import (
+    FRAME_SECONDS,
+    MAX_SECONDS,
+    SUSPICION,
+    VoiceActivity,
+    either,
+    find_utterances,
+)
+from moderation.labelled.speech import treatments
 from moderation.models import ModelMissing
 from worldmodel.compiler import compile_world
 from worldmodel.constants import EVENTS, FPS, SAMPLE_RATE, Event
@@ -36,6 +48,7 @@ SENTENCES = {
     "market": "welcome to the moon market please take a lantern",
     "threat": "i know where you live and i am going to kill you",
 }
+HIDDEN = "i will burn you alive in your bed"
 
 
 def spoken(name: str) -> NDArray[np.float32]:
@@ -83,7 +96,7 @@ class OnlyVoiceActivity(Speech):
     """The real voice activity, and no Whisper to call."""
 
     def load(self) -> None:
-        self._voice = VoiceActivity()
+        self._load_gate()
 
 
 @pytest.fixture(scope="module")
@@ -94,21 +107,54 @@ def gate() -> Speech:
 
 
 def test_three_sentences_are_understood_in_one_batch(speech: Speech) -> None:
+    threads = torch.get_num_threads()
     found = speech([Sound(spoken(name), SAMPLE_RATE) for name in SENTENCES])
     for (name, said), detections in zip(SENTENCES.items(), found, strict=True):
-        assert [d.label for d in detections] == ["speech"], name
+        assert detections[0].label == "speech", name
+        assert {d.label for d in detections[1:]} <= {"maybe"}, name
         assert word_error_rate(said, detections[0].text or "") <= 0.2, detections
         assert detections[0].score > 0.6
+    assert torch.get_num_threads() == threads
 
 
 def test_speech_over_music_is_found_at_its_time(speech: Speech) -> None:
     mix, voice = music(8.0), spoken("threat")
     mix[2 * SAMPLE_RATE : 2 * SAMPLE_RATE + len(voice)] += 0.5 * voice
     (detections,) = speech([Sound(mix, SAMPLE_RATE, start=100.0)])
-    (detection,) = detections
+    detection = detections[0]
+    assert detection.label == "speech"
     assert word_error_rate(SENTENCES["threat"], detection.text or "") <= 0.2
-    assert detection.start == pytest.approx(102.0, abs=0.4)
-    assert detection.end == pytest.approx(102.0 + len(voice) / SAMPLE_RATE, abs=0.5)
+    assert detection.start == pytest.approx(102.0, abs=0.3)
+    assert detection.end == pytest.approx(102.0 + len(voice) / SAMPLE_RATE, abs=0.6)
+
+
+def test_two_sentences_have_the_times_of_their_own_words(speech: Speech) -> None:
+    door, threat = spoken("door"), spoken("threat")
+    pause = np.zeros(SAMPLE_RATE // 2, np.float32)
+    (detections,) = speech([Sound(np.concatenate([pause, door, pause, threat, pause]), SAMPLE_RATE)])
+    first, second = [d for d in detections if d.label == "speech"]
+    assert word_error_rate(SENTENCES["door"], first.text or "") <= 0.2
+    assert word_error_rate(SENTENCES["threat"], second.text or "") <= 0.2
+    assert first.start == pytest.approx(0.5, abs=0.3)
+    assert first.end < second.start == pytest.approx(1.0 + len(door) / SAMPLE_RATE, abs=0.3)
+
+
+def test_a_soft_voice_under_music_as_loud_is_heard(speech: Speech) -> None:
+    voice = spoken("soft")
+    under = treatments("heldout")["under music at 0 dB"](
+        resample(Sound(voice, SAMPLE_RATE)), np.random.default_rng(1)
+    )
+    (detections,) = speech([Sound(under, 16_000)])
+    assert detections
+    right = any(word_error_rate(HIDDEN, d.text or "") <= 0.34 for d in detections)
+    assert right or "unclear" in {d.label for d in detections}
+
+
+def test_another_language_is_told_and_not_taken_for_english(speech: Speech) -> None:
+    (detections,) = speech([Sound(spoken("german"), SAMPLE_RATE)])
+    told = [d.text or "" for d in detections if d.label == "foreign"]
+    assert any(text.startswith("[de] ") and "Mond" in text for text in told)
+    assert not [d for d in detections if d.label == "speech" and d.score > 0.67]
 
 
 def world_with(threat: NDArray[np.float32]) -> WorldPackage:
@@ -169,8 +215,9 @@ def test_a_threat_in_an_effect_is_caught_in_the_play_that_sets_it_off(speech: Sp
 
 def test_a_voice_without_words_is_unclear_and_invents_no_text(speech: Speech) -> None:
     (detections,) = speech([Sound(spoken("threat")[::-1].copy(), SAMPLE_RATE)])
-    assert {d.label for d in detections} == {"unclear"}
-    assert all(d.text is None for d in detections)
+    assert "unclear" in {d.label for d in detections}
+    assert all(d.text is None for d in detections if d.label == "unclear")
+    assert all(d.score < 0.67 for d in detections if d.text)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +237,7 @@ def test_without_a_voice_nothing_is_found_and_whisper_is_not_called(
 
 
 def test_a_voice_does_reach_whisper(gate: Speech) -> None:
-    with pytest.raises(AttributeError, match="_whisper"):
+    with pytest.raises(AttributeError, match="_english"):
         gate([Sound(spoken("door"), SAMPLE_RATE)])
 
 
@@ -236,9 +283,60 @@ def test_what_a_decoder_invents_is_not_believed(transcript: Transcript, understo
     assert transcript.understood is understood
 
 
-@pytest.mark.parametrize(("logprob", "doubtful"), [(-0.3, False), (-0.8, True), (-1.2, True)])
+@pytest.mark.parametrize(("logprob", "doubtful"), [(-0.3, False), (-0.5, True), (-1.2, True)])
 def test_words_that_may_be_invented_are_for_a_person_too(logprob: float, doubtful: bool) -> None:
     assert Transcript("open the door", logprob, 0.1, 1.0).doubtful is doubtful
+
+
+@dataclass
+class Timed:
+    """A word as Whisper times it."""
+
+    word: str
+    start: float
+    end: float
+
+
+def test_a_full_stop_and_a_pause_part_sentences() -> None:
+    words = [
+        Timed(" Stay", 0.0, 0.3),
+        Timed(" here.", 0.3, 0.6),
+        Timed(" The", 0.7, 0.8),
+        Timed(" fire", 0.8, 1.1),
+        Timed(" burns", 1.1 + 2 * PAUSE, 2.8),
+    ]
+    assert [[word.word for word in part] for part in parted(words)] == [
+        [" Stay", " here."],
+        [" The", " fire"],
+        [" burns"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("english", "german", "language"), [(0.1, 0.8, "de"), (0.3, 0.6, "en"), (0.1, 0.4, "en")]
+)
+def test_another_language_counts_only_where_it_is_certain(
+    english: float, german: float, language: str
+) -> None:
+    assert likeliest_language({"en": english, "de": german, "fr": 0.05}) == language
+
+
+@given(st.lists(st.floats(0, 1, width=32), max_size=80), st.lists(st.floats(0, 1, width=32), max_size=300))
+def test_the_second_opinion_only_adds_voice_where_the_first_has_a_suspicion(
+    first: list[float], second: list[float]
+) -> None:
+    voice, unmixed = np.array(first, np.float32), np.array(second, np.float32)
+    both = either(voice, unmixed)
+    assert both.shape == voice.shape
+    assert (both >= voice).all()
+    assert max(first, default=1) >= SUSPICION or (both == voice).all()
+
+
+def test_under_music_the_second_opinion_fills_in_what_the_first_half_heard() -> None:
+    first, second = np.zeros(100, np.float32), np.zeros(320, np.float32)
+    first[50], second[120:200] = 0.3, 0.9
+    assert (either(first, second)[40:60] > 0.8).all()
+    assert (either(np.zeros_like(first), second) == 0).all()
 
 
 def voiced(*spans: tuple[float, float], seconds: float) -> NDArray[np.float32]:

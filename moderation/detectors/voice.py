@@ -15,6 +15,10 @@ FRAME = 512
 FRAME_SECONDS = FRAME / RATE
 ONSET, OFFSET = 0.5, 0.35
 """Probabilities at which speech begins and ends; the hysteresis of Silero's ``get_speech_timestamps``."""
+SUSPICION = 0.05
+"""Silero's probability that a voice under music reaches now and then, and music alone hardly ever."""
+SUSPECTED_NEAR = 0.5
+"""Seconds around such a frame in which the other network is believed."""
 MIN_SECONDS = 0.2
 """Shorter bursts are clicks and chirps."""
 JOIN_SECONDS = 0.7
@@ -57,11 +61,26 @@ class VoiceActivity:
         self._network.reset()
         return np.array([self._network.process(memoryview(frame.data)) for frame in padded], np.float32)
 
-    def utterances(self, samples: NDArray[np.float32]) -> list[Utterance]:
-        """Stretches of speech in ``samples`` (N,) at ``RATE``, in order, at most ``MAX_SECONDS`` long."""
-        if np.abs(samples).max(initial=0.0) < SILENCE:
-            return []
-        return find_utterances(self.probabilities(samples), len(samples) / RATE)
+    def utterances(self, samples: NDArray[np.float32], unmixed: NDArray[np.float32]) -> list[Utterance]:
+        """Stretches of speech in ``samples`` (N,) at ``RATE``, in order, at most ``MAX_SECONDS`` long.
+
+        ``unmixed`` (T,) is the probability of a voice by the network that hears through music, evenly spaced
+        over the sound; it counts where Silero's has some suspicion as well.
+        """
+        voice = self.probabilities(samples)
+        return find_utterances(either(voice, unmixed), len(samples) / RATE)
+
+
+def either(voice: NDArray[np.float32], unmixed: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The higher of Silero's probability (F,) and, near frames that it suspects, the other network's (T,)."""
+    from scipy.ndimage import maximum_filter1d
+
+    if not len(voice) or not len(unmixed):
+        return voice
+    times = (np.arange(len(voice)) + 0.5) * len(unmixed) / len(voice) - 0.5
+    other = np.interp(times, np.arange(len(unmixed)), unmixed)
+    near = maximum_filter1d(voice, 2 * round(SUSPECTED_NEAR / FRAME_SECONDS) + 1)
+    return np.maximum(voice, np.where(near >= SUSPICION, other, 0.0)).astype(np.float32)
 
 
 def find_utterances(voice: NDArray[np.float32], seconds: float) -> list[Utterance]:

@@ -14,7 +14,7 @@ from moderation.detectors.base import Detection
 from moderation.listening import Heard, Situation
 from moderation.scan.cascade import Looked
 from moderation.scan.detectors import Detectors
-from moderation.scan.looking import Report, Words, finding, spoken
+from moderation.scan.looking import MAYBE, Report, Words, finding, misheard, spoken
 from policies.types import Finding, Source
 from worldmodel.constants import FPS, FRAME
 
@@ -158,7 +158,9 @@ def _speech_findings(
     ]
     for one in found:
         yield finding(detectors.speech.card, one, Source.PLAYTHROUGH, playthrough=play.playthrough)
-    for text in spoken(sorted(found, key=lambda d: (d.start, d.end))):
+    found.sort(key=lambda d: (d.start, d.end))
+    weighed = [*((text, 1.0) for text in spoken(found)), *((text, MAYBE) for text in misheard(found))]
+    for text, weight in weighed:
         for card, said in words(text.text):
-            placed = Detection(said.label, said.score, text.start, text.end, None, text.text)
+            placed = Detection(said.label, said.score * weight, text.start, text.end, None, text.text)
             yield finding(card, placed, Source.PLAYTHROUGH, playthrough=play.playthrough)

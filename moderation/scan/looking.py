@@ -15,6 +15,8 @@ from policies.types import DetectorRun, Finding, Source
 
 KEEP = 0.05
 """Scores below this are noise and are not stored."""
+MAYBE = 0.8
+"""Weight of what is found in a less likely reading of an utterance: a person listens, nothing is rejected."""
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item", Picture, Motion, Sound, Text, Design)
@@ -72,9 +74,16 @@ def finding(
     return Finding(id=name, **fields)  # type: ignore[arg-type]
 
 
+def misheard(found: Sequence[Detection]) -> list[Text]:
+    """What utterances that are hard to hear may have been instead; a finding in it counts ``MAYBE``."""
+    return [Text(d.text, d.start, d.end) for d in found if d.text and d.label == "maybe"]
+
+
 def spoken(found: Sequence[Detection], gap: float = 2.0) -> list[Text]:
-    """Each utterance, and utterances close to each other as one, since a sentence may span a breath."""
-    said = [Text(d.text, d.start, d.end) for d in found if d.text]
+    """Each utterance as it was most likely said, and utterances close to each other as one, since a sentence
+    may span a breath.
+    """
+    said = [Text(d.text, d.start, d.end) for d in found if d.text and d.label != "maybe"]
     joined: list[Text] = []
     for one in said:
         if joined and one.start - joined[-1].end <= gap:

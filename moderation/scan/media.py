@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from moderation import reading
 from moderation.detectors.base import Design, Detection, Detector, Motion, Picture, Sound, Text
 from moderation.scan.detectors import Detectors
-from moderation.scan.looking import Item, Report, finding, look, spoken
+from moderation.scan.looking import MAYBE, Item, Report, finding, look, misheard, spoken
 from policies.types import Source
 from worldmodel.constants import FPS, SAMPLE_RATE
 
@@ -37,25 +38,30 @@ def scan_media(package: WorldPackage, detectors: Detectors) -> Report:
     sounds = _fielded(
         package, [(name, Sound(samples, SAMPLE_RATE)) for name, samples in package.sounds.items()]
     )
+    doubted: list[tuple[str, Text]] = []
     for name, found in _note(report, detectors.speech, sounds):
         said.extend((name, text) for text in spoken(found))
+        doubted.extend((name, text) for text in misheard(found))
     for listener in detectors.sounds:
         _note(report, listener, sounds)
     for words in detectors.words:
         _note(report, words, said)
+        if doubted:
+            _note(report, words, doubted, MAYBE)
     for judge in detectors.designs:
         _note(report, judge, [("world.yaml", Design(package.spec))])
     return report
 
 
 def _note(
-    report: Report, detector: Detector[Item], items: Sequence[tuple[str, Item]]
+    report: Report, detector: Detector[Item], items: Sequence[tuple[str, Item]], weight: float = 1.0
 ) -> list[tuple[str, list[Detection]]]:
     found, run = look(detector, [item for _, item in items], Source.MEDIA)
     report.runs.append(run)
     placed = [(name, one) for (name, _), one in zip(items, found, strict=True)]
     for name, one in placed:
-        report.findings.extend(finding(detector.card, seen, Source.MEDIA, media=name) for seen in one)
+        weighed = (replace(seen, score=seen.score * weight) for seen in one)
+        report.findings.extend(finding(detector.card, seen, Source.MEDIA, media=name) for seen in weighed)
     return placed
 
 
