@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from moderation.likeness import Signature, nearest
 from moderation.report import (
+    Alike,
     ClipShot,
     DetectorRow,
     FrameShot,
@@ -25,11 +27,13 @@ from moderation.report import (
     write_report,
 )
 from moderation.review import Outcome
-from moderation.store import Evidence, ExplorationRow, Store, open_store
+from moderation.store import Evidence, ExplorationRow, Store, Version, open_store
 from policies.types import DetectorRun, Finding
 
 OTHERS = 100
 """Findings that are listed besides those that fired a rule."""
+LIKE = 3
+"""Worlds that are named as most like one."""
 FLAGGED = 0.5
 """Share of the strongest score from which a finding's span is marked on a clip."""
 
@@ -83,7 +87,19 @@ def _world(store: Store, folder: Path, outcome: Outcome) -> WorldReport:
         model=f"{explored.model} {explored.model_sha256[:12]}",
         seed=explored.seed,
         path=outcome.path,
+        alike=alike(store, row),
     )
+
+
+def alike(store: Store, version: Version) -> list[Alike]:
+    """The worlds that this one resembles most, other versions of it left aside."""
+    blobs = store.signatures()
+    if version.id not in blobs:
+        return []
+    others = {one.id: one for one in store.versions() if one.id in blobs and one.world != version.world}
+    own, *rest = (Signature.from_bytes(store.blobs.read(blobs[name])) for name in (version.id, *others))
+    near = nearest(own, dict(zip(others, rest, strict=True)), LIKE)
+    return [Alike(others[one.world].title, one.likeness, str(others[one.world].state)) for one in near]
 
 
 def _listed(findings: Sequence[Finding], outcome: Outcome) -> list[Finding]:

@@ -11,6 +11,7 @@ picture tower of an image-text model can stand in its place.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -41,6 +42,20 @@ class Signature:
     """(K,) of the frames each stands for; they add up to 1."""
     words: Vectors | None = None
     """(W,) unit vector."""
+
+    def to_bytes(self) -> bytes:
+        """For :meth:`from_bytes`."""
+        buffer = io.BytesIO()
+        words = np.zeros(0, np.float32) if self.words is None else self.words
+        np.savez_compressed(buffer, looks=self.looks, shares=self.shares, words=words)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Signature:
+        """What :meth:`to_bytes` wrote."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            words: Vectors = file["words"]
+            return cls(file["looks"], file["shares"], words if len(words) else None)
 
 
 @dataclass(frozen=True)

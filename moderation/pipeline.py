@@ -26,6 +26,7 @@ from moderation import scan
 from moderation.evaluation import measured
 from moderation.evidence import gather, of_media, png
 from moderation.jobs import Handler, Hopeless, Work
+from moderation.likeness import Signature, signature
 from moderation.listening import Heard
 from moderation.packages import pack, unpack
 from moderation.states import WorldState
@@ -48,6 +49,8 @@ POLICY = "policy"
 STAGES = ("intake", "explore", "scan", "decide")
 EXPLORER = "2"
 """Version of how a review explores and scans: another one explores again."""
+SIGNED = 256
+"""Distinct frames at most from which a world's signature is taken."""
 UNPLAYABLE = "S4"
 """Severity from which a rejection by the media alone ends the review."""
 _AFTER: Mapping[Verdict, WorldState] = {
@@ -511,9 +514,12 @@ class Scan:
         tallies = self._audit(report.findings)
         thumbnail = self.store.blobs.put(png(self._pixels[0])) if frames else None
         atlas = self.store.blobs.put(_packed([self.world.picture]))
+        signed = self.store.blobs.put(self._signature().to_bytes()) if frames else None
         with self.work.commit(done=True) as tx:
             tx.add_piece(self.row.id, "atlas", 0, _atlas(self.world), atlas)
             tx.add_piece(self.row.id, "audit", 0, scan.tallies_json(tallies))
+            if signed is not None:
+                tx.add_piece(self.row.id, "signature", 0, None, signed)
             tx.add_findings(self.row.version, self.row.id, report.findings)
             for run in report.runs:
                 tx.add_run(self.row.version, self.row.id, "words", run)
@@ -522,6 +528,12 @@ class Scan:
                 tx.set_thumbnail(self.row.version, thumbnail)
             tx.transition(self.row.version, WorldState.DECIDING, POLICY, _counted(plays, looked[-1]))
             _queue(tx, "decide", self.row.version, self.row.id, policy_bundle().sha256)
+
+    def _signature(self) -> Signature:
+        """What the world looks like and is called, to tell worlds that are much alike."""
+        version = self.store.version(self.row.version)
+        apart = -(-len(self._pixels) // SIGNED)
+        return signature(np.stack(self._pixels[::apart]), words=f"{version.title}. {version.prompt}")
 
     def _audit(self, findings: Sequence[Finding]) -> dict[str, scan.Tally]:
         """What of the drawn moments the scan's findings (and those of every frame) tell."""

@@ -126,6 +126,17 @@ class StageTime:
 
 
 @dataclass(frozen=True)
+class Alike:
+    """Another world that resembles one."""
+
+    title: str
+    likeness: float
+    """0..1, by :func:`moderation.likeness.likeness`."""
+    state: str
+    """Of its version, such as ``rejected``."""
+
+
+@dataclass(frozen=True)
 class WorldReport:
     """Everything that a moderator sees about one world version."""
 
@@ -158,6 +169,8 @@ class WorldReport:
     """(what it does, command) besides the clips' own replay commands."""
     path: str = ""
     """The package as it was given on the command line."""
+    alike: Sequence[Alike] = ()
+    """Other worlds that look and are called most like it, most alike first."""
 
 
 @dataclass(frozen=True)

@@ -361,6 +361,17 @@ class Store:
         with self.reading() as connection:
             return list(connection.execute(query).scalars())
 
+    def signatures(self) -> dict[str, str]:
+        """By version, the blob of the newest signature of what it looks like."""
+        query = (
+            select(t.explorations.c.version, t.pieces.c.blob)
+            .join(t.explorations, t.explorations.c.id == t.pieces.c.exploration)
+            .where(t.pieces.c.phase == "signature")
+            .order_by(t.explorations.c.created)
+        )
+        with self.reading() as connection:
+            return {row.version: row.blob for row in connection.execute(query)}
+
     def findings(self, version: str, exploration: str | None = None) -> list[Finding]:
         """Of the media, and where given of one exploration; strongest first."""
         query = select(t.findings).where(

@@ -51,6 +51,15 @@ def test_the_nearest_world_is_the_other_version_of_the_same() -> None:
         assert first.likeness > second.likeness + 0.1
 
 
+@pytest.mark.parametrize("words", ["", "a dark warehouse"])
+def test_a_signature_survives_as_bytes(words: str) -> None:
+    kept = signature(seen("back-room", 0), words=words)
+    back = Signature.from_bytes(kept.to_bytes())
+    assert likeness(kept, back) == pytest.approx(1, abs=1e-5)
+    assert (back.looks == kept.looks).all()
+    assert (back.words is None) == (not words)
+
+
 def test_words_count_where_both_worlds_have_some() -> None:
     pictures = seen("back-room", 0)
     dark = signature(pictures, words="a dark warehouse with a locked room")

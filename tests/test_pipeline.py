@@ -27,6 +27,7 @@ from moderation.detectors.loudness import Loudness
 from moderation.detectors.mechanics import Mechanics
 from moderation.detectors.text import TextRules
 from moderation.detectors.toxicity import Toxicity
+from moderation.dossier import alike
 from moderation.jobs import Handler, Terms, Work, Worker
 from moderation.states import WorldState
 from moderation.store import Evidence, Store, open_store
@@ -348,6 +349,9 @@ def test_a_remix_is_first_played_as_its_parent_was_where_that_was_bad(copy: Stor
     plays = store.playthroughs(store.version(child).exploration or "")
     first = plays[0].playthrough
     assert first.actions[: len(bad.actions)].tolist() == bad.actions[: len(first.actions)].tolist()
+    (near,) = alike(store, store.version(child))
+    assert near.title == store.version(parent).title
+    assert near.likeness > 0.9
 
 
 # -- interruptions ------------------------------------------------------------------------------------

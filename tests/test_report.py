@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from moderation.report import (
+    Alike,
     ClipShot,
     DetectorRow,
     FrameShot,
@@ -233,6 +234,14 @@ def test_what_there_is_none_of_is_left_out(folder: Path) -> None:
     assert "Where players went" not in text
     assert "What was found" in text
     assert "nan" not in text.lower().split()
+
+
+def test_worlds_that_resemble_it_are_named_with_what_became_of_them(folder: Path) -> None:
+    near = [Alike(HOSTILE, 0.93, "rejected"), Alike("Moss", 0.4, "needs_review")]
+    text = Elements(page_of(folder, world("Back Room", alike=near))).text
+    assert "93 % alike, rejected" in text.replace("\xa0", " ")
+    assert "40 % alike, needs review" in text.replace("\xa0", " ")
+    assert "Worlds most like it" not in Elements(page_of(folder, world("Back Room"))).text
 
 
 def test_findings_of_one_thing_are_counted_not_repeated(folder: Path) -> None:
