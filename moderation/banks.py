@@ -8,6 +8,7 @@ category and a comment. Pictures are never kept: they cannot be got back from th
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -94,6 +95,12 @@ class Banks:
                 f"{self.folder}: more than one bank is named {', '.join(twice)}: keep one of them"
             )
         return found
+
+    @property
+    def sha256(self) -> str | None:
+        """Of all that pictures are compared with; None without any. Raises BankError as :meth:`all` does."""
+        told = [(bank.name, bank.state, bank.path.read_bytes()) for bank in self.compared()]
+        return hashlib.sha256(repr(told).encode()).hexdigest() if told else None
 
     def get(self, name: str) -> Bank:
         """Raises BankError for a name that no bank has."""

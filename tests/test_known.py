@@ -171,6 +171,18 @@ def test_the_state_of_a_bank_decides_what_a_match_is(tmp_path: Path) -> None:
     assert labels() == []
 
 
+def test_the_card_names_what_the_banks_hold_so_that_a_change_is_looked_at_again(tmp_path: Path) -> None:
+    banks = Banks(tmp_path)
+    assert Known(tmp_path).card == Known.card
+    bank_of(banks, "shared", [drawn(200, 300, 1)], BankState.ACTIVE)
+    first = Known(tmp_path).card.fingerprint
+    assert first == Known(tmp_path).card.fingerprint != Known.card.fingerprint
+    banks.set_state("shared", BankState.REVIEW_ONLY)
+    assert Known(tmp_path).card.fingerprint not in {first, Known.card.fingerprint}
+    banks.set_state("shared", BankState.DISABLED)
+    assert Known(tmp_path).card == Known.card
+
+
 def test_a_large_bank_is_searched_whole(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     numbers = rng.bytes(32 * 70_000).hex()

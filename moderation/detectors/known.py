@@ -8,7 +8,7 @@ intake is for: whatever a sign shows was uploaded.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
@@ -34,7 +34,8 @@ class Known(Detector[Picture]):
     The score is 1 where no bit differs and 0.5 where 31 of 256 do, the most that is taken for the same
     picture. ``text`` names the bank and the entry. A picture is also compared turned by quarters and
     mirrored. One with too little in it (quality 49 or less) is not compared. Banks that were changed are read
-    again; without any the detector does nothing.
+    again; without any the detector does nothing. The card names what the banks held when the detector was
+    made, so that a review after a change looks again.
     """
 
     card = DetectorCard(
@@ -49,10 +50,12 @@ class Known(Detector[Picture]):
 
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__()
-        self._folder = folder
+        self._banks = Banks(folder)
+        if sha256 := self._banks.sha256:
+            self.card = replace(self.card, shipped=(("banks", sha256),))
 
     def load(self) -> None:
-        self._current = _Current(Banks(self._folder))
+        self._current = _Current(self._banks)
 
     def predict(self, batch: Sequence[Picture]) -> list[list[Detection]]:
         index = self._current.index()
