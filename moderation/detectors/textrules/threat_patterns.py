@@ -19,8 +19,15 @@ HARM = "hurt|beat|break|burn|cut|choke|hang|bomb|hunt|poison|drown|bury|end|smas
 PLAYFUL = (
     "destroy|crush|defeat|vanquish|smite|conquer|obliterate|annihilate|devour|eat|haunt|squash|fry|roast"
 )
-BODY = "throat|neck|head|face|legs?|arms?|bones|skull|heart|eyes|tongue|fingers|guts|jaw|nose|ribs|spine|teeth|knees|kneecaps"
-KIN = "family|mother|mom|mum|father|dad|kids?|children|son|daughter|wife|husband|sister|brother|parents|baby"
+BODY = (
+    "throat|neck|head|face|legs?|arms?|bones|body|skull|heart|eyes|tongue|fingers|hands?|feet|guts|jaw|nose|ribs|spine"
+    "|teeth|knees|kneecaps|lungs|belly|stomach"
+)
+KIN = (
+    "family|mother|mom|mum|father|dad|kids?|children|son|daughter|wife|husband|sister|brother|parents|baby|siblings?"
+    "|grandma|grandpa|grandmother|grandfather|grandparents|uncle|aunt|cousins?|girlfriend|boyfriend|dog|cat|puppy|pets?"
+)
+OF_KIN = "whole|entire|little|baby|big|older|younger|twin|poor|old|precious|sweet|pretty|beloved|best"
 HOME = "house|home|address|school|room|bedroom|apartment|flat|workplace|office"
 GROUP = (
     "jews?|muslims?|christians?|blacks|whites|black people|white people|gays?|gay people|lesbians?|homosexuals?"
@@ -35,6 +42,9 @@ PLACE = (
     "school|mosque|church|synagogue|airport|hospital|mall|classroom|university|college|kindergarten|stadium"
     "|police station|train station|office building|courthouse|embassy"
 )
+DEADLY_DROP = "train|bus|truck|lorry|tram|subway|traffic|bridge|roof|rooftop|building|balcony|window|stairs|tracks|highway|motorway"
+GUN = "gun|knife|rifle|bomb|weapon|pistol|shotgun|handgun|machete|blade"
+
 LIFE = re.compile(
     rf"\b(?:irl|in real life|where you live|your (?:{HOME}|{KIN})|your (?:bed|sleep|work)|outside your"
     r"|tonight|tomorrow|cops|police)\b"
@@ -55,13 +65,14 @@ REPORTING = re.compile(
 CONDITION = re.compile(r"\b(?:if|unless|when|whenever|until)\b")
 
 _MEANS = (
-    r"(?:(?P<sure>will|shall|am going to|are going to|am coming to|am about to|swear i will|promise to|am gonna)"
+    r"(?:(?P<sure>will|shall|am going to|are going to|(?:am|are) coming (?:over |back |round )?to|(?:am|are) on (?:my|our) way to"
+    r"|am about to|swear (?:to god )?(?:that )?i will|promise (?:that )?i will|promise to|am gonna|can not wait to|cannot wait to)"
     r"|(?P<wish>want to|would love to|would like to|need to|plan to|have to|would)|(?P<may>could|can|might|should))"
 )
-_YOURS = rf"your (?:(?:{KIN})'s (?:{BODY}|{HOME}|life)|{BODY}|{KIN}|{HOME})"
+_YOURS = rf"your (?:(?:{OF_KIN}) ){{0,2}}(?:(?:{KIN})'s (?:{BODY}|{HOME}|life)|{BODY}|{KIN}|{HOME})"
 _TARGET = rf"(?:you\b(?! (?:a|an|some)\b)|{_YOURS})"
 _HARM_TARGET = rf"(?:you\b(?! (?:a|an|the|some|at|to|in (?!your))\b)|{_YOURS})"
-_ALL = r"(?:(?:all of|both of|every one of|down|up|the \w+ out of) )?"
+_ALL = r"(?:(?:all of|both of|both|every one of|every bone in|each of|down|up|off|open|out|the \w+ out of) )?"
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,7 @@ PATTERNS = (
     pattern(0.75, rf"{_INTENT}put you in (?:the|a|your) (?:hospital|ground|grave|coffin|wheelchair)"),
     pattern(0.8, rf"{_INTENT}have (?:you|your (?:{KIN})) (?:killed|shot|raped|beaten|murdered)"),
     pattern(0.85, r"(?:i|we) (?:will|am going to|are going to) (?:end|take) your life"),
-    pattern(0.75, r"(?:they|nobody|no one) will (?:ever )?find your body"),
+    pattern(0.75, r"(?:they|nobody|no one|police) will (?:never |ever )?find (?:your|the) (?:body|bodies|corpse|remains)"),
     pattern(0.65, r"you (?:will not|are not going to) (?:live to )?see (?:tomorrow|another day|the morning)"),
     pattern(0.75, rf"{_INTENT}(?:{HARM}) {_ALL}{_HARM_TARGET}"),
     pattern(0.35, rf"{_INTENT}(?:{PLAYFUL}) {_ALL}{_HARM_TARGET}"),
@@ -109,7 +120,7 @@ PATTERNS = (
     pattern(0.75, rf"{_INTENT}make you (?:bleed|suffer|scream|beg)"),
     pattern(0.7, rf"{_INTENT}(?:see|watch) you (?:die|bleed|suffer|burn|dead)"),
     pattern(0.65, rf"(?:you (?:will )?never|never) (?:walk|breathe|wake up|see (?:your (?:{KIN}|{HOME})|daylight)) again"),
-    pattern(0.85, rf"(?:bring|bringing|brought|take|taking) (?:a|my|the) (?:gun|knife|rifle|bomb|weapon|pistol) to (?:the |my |our |your )?(?:{PLACE}|work)"),
+    pattern(0.85, rf"(?:bring|bringing|brought|take|taking) (?:a|my|the) (?:\w+'s |\w+ )?(?:{GUN}) to (?:the |my |our |your )?(?:{PLACE}|class|work|prom|practice)"),
     pattern(0.85, rf"(?:everyone|everybody|all) (?:in|at) (?:this|the|my|your|our) (?:{PLACE}) (?:will|must|should|is going to|are going to) (?:die|be (?:killed|dead|shot))"),
     pattern(0.7, rf"(?:i|we) (?:am|are|will) (?:coming|come) (?:for|after) your (?:{KIN})"),
     pattern(0.4, r"(?:i|we) (?:am|are) (?:coming|going) (?:for|after) you"),
@@ -128,6 +139,14 @@ PATTERNS = (
     pattern(0.75, r"drink (?:bleach|poison|acid|antifreeze)"),
     pattern(0.8, r"(?P<no>not |never )?(?:slit|cut) your wrists?"),
     pattern(0.6, r"go (?:and )?jump off (?:a|the) (?:bridge|building|roof)"),
+    pattern(0.65, r"(?P<no>not |never )?jump (?:off|from|in front of|under) (?:a|the|that) \w+ and die"),
+    pattern(0.85, rf"{_INTENT}(?:push|shove|throw|kick|toss) {_TARGET} (?:in front of|under|off|out of|into|onto|down|from) (?:a |an |the |that |your |oncoming )*(?:{DEADLY_DROP})"),
+    pattern(0.75, rf"(?:and|or|then|before) your (?:(?:{OF_KIN}) ){{0,2}}(?:{KIN}) (?:dies?|bleeds?|burns?|disappears?|gets? (?:hurt|killed|it)|will (?:die|burn|bleed|pay|disappear))"),
+    pattern(0.7, r"you (?:have|have got|have only|only have|got) (?:\w+ ){1,3}(?:left )?to live"),
+    pattern(0.65, r"(?:i|we) (?:have )?(?:followed|tracked|watched|saw) you (?:\w+ )?(?:home|sleep|to your (?:house|home|school|car|door))"),
+    pattern(0.75, r"(?:i|we) know (?:which|what) (?:window|house|room|car|door|bus|bed|locker) is yours"),
+    pattern(0.75, r"(?:i|we) know (?:the|what|which) (?:street|house|building|block|town|neighborhood|neighbourhood) (?:where |in which |that )?you (?:live|sleep|stay)"),
+    pattern(0.2, r"(?:i|we) (?:am|are) (?:standing )?(?:right )?(?:behind|next to|above) you"),
     pattern(0.5, r"(?:please|just|please just) die(?= [.!,]|$| already)"),
     pattern(0.65, r"(?:world|everyone|we) (?:would|will) be better (?:off )?without you"),
     pattern(0.55, r"go (?:and )?die"),
@@ -138,7 +157,7 @@ PATTERNS = (
     pattern(0.7, r"i want you dead"),
     pattern(0.9, rf"(?:kill|gas|murder|shoot|exterminate|lynch|hang|bomb|burn|slaughter) (?:all |every |the |those |these )*(?:{GROUP})"),
     pattern(0.9, rf"death to (?:all )?(?:the )?(?:{GROUP})"),
-    pattern(0.85, rf"(?:all )?(?:the )?(?:{GROUP}) (?:must|should|deserve to|will) (?:die|be (?:killed|exterminated|shot|gassed))"),
+    pattern(0.85, rf"(?:all )?(?:the )?(?:{GROUP}) (?:must|should|deserve to|ought to|need to|will) (?:all )?(?:die|burn|hang|(?:be|get) (?:killed|exterminated|shot|gassed|hanged|lynched|raped|burned|stoned|murdered|slaughtered|executed|bombed|wiped out|put down))"),
     pattern(0.8, rf"{_INTENT}(?:wring|crush|crack|split|smash|rearrange|slice) (?:open )?your (?:{BODY}|ribs|spine|windpipe)"),
     pattern(0.85, rf"{_INTENT}(?:end|finish) (?:you|your life|you off)(?! (?:a|an|the|turn|quest)\b)"),
     pattern(0.8, rf"{_INTENT}(?:run|mow) you (?:over|down)(?! (?:in|at) (?:the )?(?:race|track))"),
