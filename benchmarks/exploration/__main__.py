@@ -58,9 +58,9 @@ def main() -> None:
 
 
 def _select() -> None:
-    model, entries = load_model("simulator"), []
+    model, neural, entries = load_model("simulator"), load_model("neural"), []
     for number, slot in enumerate(suite.SLOTS):
-        found = list(suite.select(model, number))
+        found = [suite.mend(neural, one) for one in suite.select(model, number)]
         console.print(f"{number}: {slot}: {', '.join(str(one.steps) for one in found) or 'no world'}")
         entries += found
     suite.save(entries)

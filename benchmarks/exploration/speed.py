@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
+from benchmarks.exploration.watch import Clock, clock_for
 from bots import rollout
 from bots.archive import Archive
 from bots.evidence import gather
@@ -26,7 +26,7 @@ ROWS = 128
 
 @dataclass(frozen=True)
 class Speed:
-    """Of one search."""
+    """Of one search; processor seconds on a processor, see :func:`benchmarks.exploration.watch.clock_for`."""
 
     steps: int
     search_seconds: float
@@ -51,27 +51,28 @@ class Speed:
 
 def measure(model: WorldModel, world: CompiledWorld, steps: int) -> Speed:
     """Search one world for so many steps, then record what a review would record."""
+    clock = clock_for(model)
     budget = Budget(search_steps=steps, floor=0.0, batch=ROWS)
     search = Search(model, world, budget, seed=0)
     search.round()  # warms up
     done = search.steps
-    with _stages(model) as stages:
-        begun = time.perf_counter()
+    with _stages(model, clock) as stages:
+        begun = clock()
         while not search.finished:
             search.round()
-        searched = time.perf_counter() - begun
-    begun = time.perf_counter()
+        searched = clock() - begun
+    begun = clock()
     evidence = gather(model, world, search.archive, budget, search.replayed)
-    gathered = time.perf_counter() - begun
-    begun = time.perf_counter()
+    gathered = clock() - begun
+    begun = clock()
     frames = sum(len(one.frames) for one in regenerate_many(model, world, evidence.playthroughs))
-    recorded = time.perf_counter() - begun
+    recorded = clock() - begun
     stages["rest"] = searched - sum(stages.values())
     return Speed(search.steps - done, searched, dict(stages), gathered, recorded, frames)
 
 
 @contextmanager
-def _stages(model: WorldModel) -> Iterator[dict[str, float]]:
+def _stages(model: WorldModel, clock: Clock) -> Iterator[dict[str, float]]:
     """Seconds spent in each stage of the search while this is open. None of them calls another."""
     seconds: dict[str, float] = defaultdict(float)
     timed = (
@@ -86,20 +87,20 @@ def _stages(model: WorldModel) -> Iterator[dict[str, float]]:
     )
     with ExitStack() as stack:
         for owner, name, stage in timed:
-            stack.enter_context(_timed(owner, name, stage, seconds))
+            stack.enter_context(_timed(owner, name, stage, seconds, clock))
         yield seconds
 
 
 @contextmanager
-def _timed(owner: Any, name: str, stage: str, seconds: dict[str, float]) -> Iterator[None]:
+def _timed(owner: Any, name: str, stage: str, seconds: dict[str, float], clock: Clock) -> Iterator[None]:
     original: Callable[..., Any] = getattr(owner, name)
 
     def timed(*given: Any, **named: Any) -> Any:
-        begun = time.perf_counter()
+        begun = clock()
         try:
             return original(*given, **named)
         finally:
-            seconds[stage] += time.perf_counter() - begun
+            seconds[stage] += clock() - begun
 
     setattr(owner, name, timed)
     try:

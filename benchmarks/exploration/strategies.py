@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.exploration.ppo_rnd import PpoRnd
 from benchmarks.exploration.watch import Watch
 from bots.archive import Archive
 from bots.cells import cells_of
@@ -104,6 +105,7 @@ STRATEGIES: dict[str, Strategy] = {
     "random": Episodes([Uniform()]),
     "sticky": Episodes([StickyRandom()]),
     "personas": Episodes(PERSONAS),
+    "ppo-rnd": PpoRnd(EPISODE),
     "archive-sticky": ArchiveOnly([StickyRandom()]),
     "firstplay": FirstPlay(),
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -12,13 +13,23 @@ from benchmarks.exploration.violations import Violation
 from worldmodel.compiled import CompiledWorld
 from worldmodel.protocol import Observation, State, WorldModel
 
+Clock: TypeAlias = Callable[[], float]
+
+
+def clock_for(model: WorldModel) -> Clock:
+    """Seconds of processor time where the model runs on one, else of wall time.
+
+    All is done on one thread, so that the two agree on an idle machine; on a busy one the wall clock would
+    mostly tell what else is running.
+    """
+    return time.process_time if model.device.type == "cpu" else time.perf_counter
+
 
 class Watch:
     """Passes everything on to ``model``. What a strategy sees of play, this sees too, and nothing else does.
 
     The step on which the planted thing is first reached is the number of steps of all rows until the end of
-    that batch step. Time is the processor's where the model runs on one, since all of it is one thread and a busy
-    machine would make the wall clock mean little, else the wall clock's; looking is no part of it.
+    that batch step. Looking is no part of a strategy's time.
     """
 
     def __init__(self, model: WorldModel, violation: Violation | None, budget: int) -> None:
@@ -29,7 +40,7 @@ class Watch:
         self.first_seconds: float | None = None
         self._model, self._violation, self._budget = model, violation, budget
         self._looking = 0.0
-        self._clock = time.process_time if model.device.type == "cpu" else time.perf_counter
+        self._clock = clock_for(model)
         self._begun = self._clock()
 
     @property
