@@ -187,11 +187,11 @@ def _read_recipe(told: dict[str, object]) -> Recipe:
 
 
 def subset(entries: Sequence[Entry], count: int) -> list[Entry]:
-    """About ``count`` of the entries, half of them clean, tiers in turn; deterministic."""
+    """About ``count`` of the entries, half of them clean, tiers in turn, the deepest first."""
     chosen: list[Entry] = []
     for clean in (False, True):
         kind = [entry for entry in entries if entry.recipe.clean == clean]
-        by_tier = [[e for e in kind if e.tier == tier] for tier in range(len(TIERS))]
+        by_tier = [[e for e in kind if e.tier == tier] for tier in reversed(range(len(TIERS)))]
         rounds = max(map(len, by_tier))
         turns = [tier[turn] for turn in range(rounds) for tier in by_tier if turn < len(tier)]
         chosen += turns[: count // 2]
