@@ -125,6 +125,16 @@ def test_a_clean_world_has_decoys_and_nothing_planted(entries: list[suite.Entry]
     assert planted.decoys
 
 
+@pytest.mark.parametrize("trigger", ["interact", "order"])
+def test_no_lever_of_a_clean_world_makes_the_lights_flash(trigger: str, entries: list[suite.Entry]) -> None:
+    recipes = [e.recipe for e in entries if e.recipe.clean and e.recipe.trigger == trigger]
+    world = plant(next(r for r in recipes if trigger == "order" or r.modality == "flash")).world
+
+    levers = world.tiles == Tile.LEVER
+    assert levers.any()
+    assert not (world.effects[world.links[levers]] == LeverEffect.FLASH).any()
+
+
 def test_the_set_is_read_back_as_it_was_written(entries: list[suite.Entry], tmp_path) -> None:
     suite.save(entries[:3], tmp_path / "set.json")
 

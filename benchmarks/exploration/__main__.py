@@ -39,13 +39,15 @@ def main() -> None:
         _write(wanted.json, asdict(measured))
         return
     entries = suite.subset(suite.load(), wanted.worlds)
-    gated = [(entry, suite.gate(model, entry)) for entry in entries]
+    asked = [entry for entry in entries if wanted.detect or not entry.recipe.clean]
+    gated = [(entry, suite.gate(model, entry)) for entry in asked]
     items = [item for _, item in gated if item is not None]
     invalid = [str(entry.recipe.seed) for entry, item in gated if item is None]
     bad = [item for item in items if item.planted.violation is not None]
     console.print(
-        f"{len(entries)} worlds on {wanted.model}: {len(bad)} bad and valid, {len(items) - len(bad)} clean, "
-        f"{len(invalid)} invalid ({', '.join(invalid) or 'none'}); {wanted.seeds} x {wanted.steps:,} steps"
+        f"{len(entries)} worlds on {wanted.model}: {len(entries) - len(bad) - len(invalid)} clean, "
+        f"{len(bad)} bad and valid, {len(invalid)} invalid ({', '.join(invalid) or 'none'}); "
+        f"{wanted.seeds} x {wanted.steps:,} steps"
     )
     runs = _play(model, items, wanted)
     run.print_tables(runs, wanted.strategies, console)
@@ -114,7 +116,20 @@ def _told(runs: list[Run], wanted: argparse.Namespace, invalid: list[str]) -> di
         "invalid": invalid,
         "shares": SHARES,
         "strategies": by_strategy,
+        "differences": _differences(runs, wanted.strategies),
         "runs": [asdict(r) for r in runs],
+    }
+
+
+def _differences(runs: list[Run], strategies: list[str]) -> dict[str, Any]:
+    """Of recall, as in the table."""
+    others = [name for name in strategies if name != run.OURS and run.OURS in strategies]
+    return {
+        name: {
+            kind: {field: _number(value) for field, value in asdict(interval).items()}
+            for kind, interval in zip(("steps", "time"), run.differences(runs, name), strict=True)
+        }
+        for name in others
     }
 
 

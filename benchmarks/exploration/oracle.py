@@ -145,7 +145,7 @@ def _needed_doors(world: CompiledWorld, target: NDArray[np.bool_]) -> list[int]:
 
 
 def _passable(world: CompiledWorld, tiles: NDArray[np.uint8], target: NDArray[np.bool_]) -> bool:
-    """Whether there is a way on the grid, portals taken: a walk that no jump is asked of."""
+    """Whether there is a way on the grid, portals taken and gravity left out."""
     x, y = world.spawns[0].tolist()
     return bool(np.isfinite(_to_target(world, tiles, target)[y, x]))
 

@@ -100,7 +100,8 @@ def plant(recipe: Recipe) -> Planted:
         world = _start_close(world)
     if recipe.start == "opener":
         world = _start_at_opener(world, recipe.seed)
-    decoys = [p.box for p in world.placed if _is_look_alike(objects[p.index], recipe)] if objects else []
+    placed = [p for p in world.placed if p.index >= 0]
+    decoys = [p.box for p in placed if _is_look_alike(objects[p.index], recipe)]
     if recipe.decoy == "unreachable":
         world, buried = _bury_character(world)
         decoys.append(buried)
@@ -124,7 +125,8 @@ def _objects(recipe: Recipe) -> tuple[WorldObject, ...]:
     objects: list[WorldObject] = [_thing(recipe, bad=not recipe.clean, where=AtDepth(depth=recipe.depth))]
     objects.append(_thing(recipe, bad=False, where=AtDepth(depth="mid")))
     if recipe.trigger == "order":
-        objects.append(Lever(kind="lever", effect="lights_flash", where=AtDepth(depth=recipe.depth)))
+        effect: Literal["none", "lights_flash"] = "none" if recipe.clean else "lights_flash"
+        objects.append(Lever(kind="lever", effect=effect, where=AtDepth(depth=recipe.depth)))
     place = AtDepth(depth="near" if recipe.depth == "near" else "mid")
     for gate in recipe.gates:
         objects.append(Door(kind="door", where=place))
@@ -208,7 +210,7 @@ def _start_at_opener(world: CompiledWorld, turn: int) -> CompiledWorld:
     openers = np.argwhere(opens | np.isin(world.tiles, (Tile.KEY, Tile.PORTAL))).tolist()
     y, x = openers[turn % len(openers)] if openers else (0, 0)
     for side in (x - 2, x + 2):
-        if world.tiles[y, side] == Tile.EMPTY and _stands(world, side, y):
+        if 0 < side < MAP_WIDTH and world.tiles[y, side] == Tile.EMPTY and _stands(world, side, y):
             return replace(world, spawns=np.array([(side, y)], np.int16))
     raise Unfit(f"{world.title}: no place to start beside what opens the way")
 
