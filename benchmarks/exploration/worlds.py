@@ -49,7 +49,7 @@ Box = tuple[int, int, int, int]
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BAD_PICTURE, FAIR_PICTURE = "back-room/notice.png", "top-garden/flower.webp"
 BAD_VOICE, FAIR_VOICE = "far-voice/keeper.wav", "moon-market/welcome.flac"
-BAD_TEXT = "I will find you and kill you"
+BAD_TEXT = "I will kill you"
 FAIR_TEXTS = ("mind the step", "this way out", "open all day", "fresh water")
 """Test content, as in the examples: a detector has to find the bad ones, so they have to be somewhere."""
 NOISY_LEVERS = 3
