@@ -74,6 +74,14 @@ class TestWhoLooksAtWhat:
         assert scan.costly(both) == (slow, both.reader)
         assert scan.every(both) == (quick, slow, both.reader)
 
+    def test_what_no_rule_asks_for_in_play_sees_submitted_pictures_only(self) -> None:
+        names = ("hash", "drawn", "ocr", "speech")
+        group = scan.Detectors.of(map(Told, names), uploads={"drawn"})
+
+        assert [one.card.name for one in scan.every(group)] == ["hash", "ocr"]
+        assert [one.card.name for one in group.uploads] == ["drawn"]
+        assert group.sha256 != scan.Detectors.of(map(Told, names)).sha256
+
     def test_what_a_cheap_detector_saw_is_looked_at_by_the_costly_ones(self) -> None:
         seen: dict[int, scan.Seen] = {
             3: {"quick": [Detection("gun", 0.8)]},

@@ -74,7 +74,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_this_package_registers_its_own_detectors() -> None:
     found = registry.load_all()
     names = [detector.card.name for detector in found]
-    assert {"flash", "nsfw-js", "nsfw-open", "ocr", "speech", "text"} <= set(names)
+    assert {"flash", "nsfw-js", "nsfw-open", "ocr", "speech", "symbols", "text", "zero-shot"} <= set(names)
     assert names == sorted(names)
     assert not any(detector.loaded for detector in found)
 

@@ -433,3 +433,24 @@ def test_the_default_files_follow_the_published_schema() -> None:
 def test_every_label_of_the_default_bundle_that_can_harm_has_a_recall() -> None:
     unbounded = [rule.id for rule in BUNDLE.rules if rule.blocks and rule.recall is None]
     assert unbounded == []
+
+
+def test_every_label_is_used_by_a_rule_or_known_to_be_of_no_use() -> None:
+    used = {(name, label) for rule in BUNDLE.rules for name, labels in rule.uses.items() for label in labels}
+    unused = {label for _, label in set(LABELS) - used}
+    assert unused == {"drawing", "neutral", "text", "speech", "toxic", "toxic_threat", "peak"}
+
+
+def test_every_phrase_has_look_alikes() -> None:
+    phrases = BUNDLE.phrases("zero-shot")
+    assert set(phrases) == {"gore", "drugs"}
+    assert all(one.against for one in phrases.values())
+
+
+def test_what_a_zero_shot_model_cannot_judge_is_looked_at_by_a_person() -> None:
+    runs = [r for r in RUNS if r.detector != "zero-shot"]
+    blind = DetectorRun("zero-shot", "9", Source.MEDIA, 5, ok=True, uncovered=("gore",))
+    decision = judge(runs=[*runs, blind])
+    assert decision.verdict is Verdict.NEEDS_REVIEW
+    assert [one.rule for one in decision.fired] == ["gore"]
+    assert "zero-shot cannot judge gore" in decision.reasons[0]

@@ -328,6 +328,15 @@ class TestMedia:
         assert all(f.source is Source.MEDIA and f.playthrough is None for f in report.findings)
         assert all(run.ok for run in report.runs)
 
+    def test_what_looks_at_uploads_only_sees_all_of_them_and_no_frame_of_play(self) -> None:
+        image = np.dstack([red(64), np.full((64, 64), 255, np.uint8)])
+        group = replace(detectors(), pictures=(), uploads=(Redness(),))
+
+        report = scan.scan_media(package(images={"a.png": image}), group)
+
+        assert ("redness", "objects[0].image") in {(f.detector, f.media) for f in report.findings}
+        assert not any(one.card.name == "redness" for one in scan.every(group))
+
     def test_effects_backdrops_and_sprite_pictures_are_looked_at_and_listened_to(self) -> None:
         image = np.dstack([red(64), np.full((64, 64), 255, np.uint8)])
         spec = WorldSpec.model_validate(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from moderation.detectors.base import Design, Detector, DetectorCard, Motion, Picture, Sound, Text
 from moderation.evaluation.chain import chained_card
+from policies.types import Source
 
 if TYPE_CHECKING:
     from policies.bundle import Bundle
@@ -31,10 +32,15 @@ class Detectors:
     sounds: tuple[Detector[Sound], ...] = ()
     """Besides speech; cheap enough for every sample."""
     designs: tuple[Detector[Design], ...] = ()
+    uploads: tuple[Detector[Picture], ...] = ()
+    """Shown only the pictures and videos that a creator submits: no rule asks what they see in play."""
 
     @classmethod
-    def of(cls, detectors: Iterable[Detector[Any]]) -> Self:
-        """Group them. Raises ValueError when the reader or the listener is not among them."""
+    def of(cls, detectors: Iterable[Detector[Any]], uploads: Container[str] = ()) -> Self:
+        """Group them; ``uploads`` names those of pictures that no rule needs in play.
+
+        Raises ValueError when the reader or the listener is not among them.
+        """
         named = {detector.card.name: detector for detector in detectors}
         if missing := [name for name in (READER, LISTENER) if name not in named]:
             raise ValueError(f"a review needs the detector {missing[0]}: let the policy name it")
@@ -44,13 +50,14 @@ class Detectors:
             return tuple(one for one in named.values() if one.card.modality == modality)
 
         return cls(
-            pictures=looking_at("picture"),
+            pictures=tuple(one for one in looking_at("picture") if one.card.name not in uploads),
             reader=reader,
             motions=looking_at("motion"),
             speech=listener,
             words=looking_at("text"),
             sounds=looking_at("sound"),
             designs=looking_at("design"),
+            uploads=tuple(one for one in looking_at("picture") if one.card.name in uploads),
         )
 
     def __iter__(self) -> Iterator[Detector[Any]]:
@@ -61,6 +68,7 @@ class Detectors:
         yield from self.words
         yield from self.sounds
         yield from self.designs
+        yield from self.uploads
 
     @property
     def cards(self) -> tuple[DetectorCard, ...]:
@@ -74,8 +82,9 @@ class Detectors:
 
     @property
     def sha256(self) -> str:
-        """Names them by all that decides their scores: another version of one scans again."""
-        told = json.dumps(sorted(card.fingerprint for card in self.cards))
+        """Names them by all that decides what is found: another version of one, or of where, scans again."""
+        uploads = sorted(detector.card.name for detector in self.uploads)
+        told = json.dumps([sorted(card.fingerprint for card in self.cards), uploads])
         return hashlib.sha256(told.encode()).hexdigest()
 
     def load(self) -> None:
@@ -92,4 +101,13 @@ def load_detectors(bundle: Bundle) -> Detectors:
     from moderation.detectors.registry import Setup, load
 
     setup = Setup.of(bundle)
-    return Detectors.of(load(name, setup) for name in bundle.header.detectors)
+    return Detectors.of((load(name, setup) for name in bundle.header.detectors), _of_media_only(bundle))
+
+
+def _of_media_only(bundle: Bundle) -> frozenset[str]:
+    """Detectors that some rule names, but none of those for play."""
+    scopes: dict[str, set[Source]] = {}
+    for rule in bundle.rules:
+        for use in rule.spec.detectors:
+            scopes.setdefault(use.name, set()).update(rule.spec.scope)
+    return frozenset(name for name, scope in scopes.items() if scope == {Source.MEDIA})

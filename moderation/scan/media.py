@@ -28,7 +28,7 @@ def scan_media(package: WorldPackage, detectors: Detectors) -> Report:
     report = Report()
     said = _written(package)
     pictures = _pictures(package)
-    for detector in detectors.pictures:
+    for detector in (*detectors.pictures, *detectors.uploads):
         _note(report, detector, pictures)
     for name, found in _note(report, detectors.reader, pictures):
         said.extend((name, Text(text, *_span(found))) for text, _ in reading.sayings(found))
