@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -51,8 +52,14 @@ class Menace(Detector[Text]):
         self._pieces: Pieces
 
     def load(self) -> None:
-        from moderation.menace.network import load
+        """Raises ``moderation.models.ModelCorrupt`` where the weights are not those of the card."""
+        from moderation.menace.network import FOLDER, load
+        from moderation.models import ModelCorrupt
 
+        for name, sha256 in self.card.shipped:
+            digest = hashlib.sha256((FOLDER / name).read_bytes()).hexdigest()
+            if digest != sha256:
+                raise ModelCorrupt("menace", FOLDER / name, digest, sha256)
         self._network, self._pieces = load()
 
     def predict(self, batch: Sequence[Text]) -> list[list[Detection]]:

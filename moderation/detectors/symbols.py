@@ -92,6 +92,7 @@ class Symbols(Detector[Picture]):
         recall=0.81,
         recall_source="342 of 400 held-out drawn symbols at the suggested threshold: lower 95 % limit",
         cost_ms=6.0,
+        shipped=((WEIGHTS.name, SHA256),),
     )
 
     def load(self) -> None:
