@@ -584,3 +584,25 @@ def test_words_that_the_frames_edge_cuts_count_for_less(left: int, share: float)
 
     whole = known.words[0]([Text("i will find you")])[0][0].score
     assert [f.score for f in report.findings if f.label == "threat"] == [pytest.approx(whole * share)]
+
+
+class Rude(Detector[Text]):
+    card = card("text", "text", "slur")
+
+    def load(self) -> None: ...
+
+    def predict(self, batch: Sequence[Text]) -> list[list[Detection]]:
+        return [[Detection("slur", 0.9)] if "foo" in item.text else [] for item in batch]
+
+
+@pytest.mark.parametrize(
+    ("text", "sure", "share"), [("foo", 0.8, scan.CUT), ("foo", 0.95, 1.0), ("foo fighters", 0.8, 1.0)]
+)
+def test_a_few_letters_that_are_hardly_legible_count_for_less(text: str, sure: float, share: float) -> None:
+    known = replace(detectors(), words=(Rude(),))
+    seen = {0: {"ocr": [Detection("text", sure, 0, 0, (30, 40, 60, 60), text)]}}
+    play = scan.Shown("p", np.zeros(4, np.int32), ())
+
+    report = scan.conclude([play], [scan.Looked(seen, {0: 0})], {}, known)
+
+    assert [f.score for f in report.findings if f.label == "slur"] == [pytest.approx(0.9 * share)]

@@ -23,6 +23,8 @@ CUT = 0.6
 Views overlap so that a board which players can walk past is seen whole as well."""
 EDGE = 2
 """Pixels."""
+SCRAP = 3
+"""Letters up to which a reading that is not certain is rather of a texture: grass was once read as "Ass"."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ class _Stretch:
     """The frame's edge goes through it, so that letters may be missing or misread."""
     others: tuple[tuple[str, float], ...] = ()
     """What else it may say, with the weight of what is found in that."""
+
+    @property
+    def weight(self) -> float:
+        """What words found in it count for."""
+        scrap = self.score < reading.LEGIBLE and sum(map(str.isalpha, self.text)) <= SCRAP
+        return CUT if self.cut or scrap else 1.0
 
 
 def conclude(
@@ -94,7 +102,7 @@ def _reading_findings(play: Shown, group: Looked, detectors: Detectors, words: W
         yield finding(reader, placed, Source.PLAYTHROUGH, playthrough=play.playthrough)
         for text, weight in ((one.text, 1.0), *one.others):
             for card, said in words(text):
-                score = said.score * weight * (CUT if one.cut else 1)
+                score = said.score * weight * one.weight
                 placed = Detection(said.label, score, one.start, one.end, one.box, text)
                 yield finding(card, placed, Source.PLAYTHROUGH, playthrough=play.playthrough)
 
