@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from bots.exploration import Exploration
 
 bots = typer.Typer(help="Let bots play a world.", no_args_is_help=True)
@@ -37,6 +40,7 @@ def explore_command(
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
+    from bots.coverage import open_tiles
     from bots.exploration import Budget, Progress
     from bots.explore import explore
     from worldmodel.compiler import compile_world
@@ -58,20 +62,19 @@ def explore_command(
 
         budget = Budget(search_steps=steps, sample_episodes=episodes)
         result = explore(load_model(model), world, budget, seed, show)
-    typer.echo(summary(world.title, result))
+    typer.echo(summary(world.title, result, open_tiles(world)))
     if out is not None:
         result.save(out)
         typer.echo(f"saved to {out}")
 
 
-def summary(title: str, result: Exploration) -> str:
-    """The result in a few lines for a terminal."""
-    from bots.risk import violation_bound
+def summary(title: str, result: Exploration, open_: NDArray[np.bool_]) -> str:
+    """The result in a few lines for a terminal; ``open_`` (MAP_HEIGHT, MAP_WIDTH) tiles without a wall."""
+    from bots.statement import Inspection, statement
 
     coverage = result.coverage
     steps = coverage.search_steps + coverage.sample_steps
     recorded = sum(len(p.actions) for p in result.search)
-    bound = violation_bound(coverage.sample_episodes)
     happened = sorted({f"{h.event} {h.link}" if h.link else h.event for h in result.happenings})
     objects = [f"{s.kind} {'seen' if s.playthrough else 'never seen'}" for s in result.sights]
     rate = steps / max(result.seconds, 1e-9)
@@ -82,10 +85,11 @@ def summary(title: str, result: Exploration) -> str:
         "objects": ", ".join(objects) or "none placed",
         "recordings": f"{len(result.search)} search ({recorded:,} steps), {len(result.sample)} sample",
         "scenes": f"{result.scenes[0]} of {result.scenes[1]} on the search recordings",
-        "unseen": f"{coverage.unseen_mass:.1%} of a player's steps, at most {coverage.unseen_mass_upper:.1%}",
-        "bound": f"if no episode shows a violation, under {bound:.1%} of episodes do (95 %, recall 1)",
+        "unseen": f"{coverage.unseen_sessions:.1%} of sessions, {coverage.unseen_mass:.1%} of steps",
     }
-    return "\n".join([title, *(f"  {name:<11} {text}" for name, text in lines.items()), *_map(result)])
+    told = str(statement(Inspection.of(result, open_))).splitlines()
+    facts = [f"  {name:<11} {text}" for name, text in lines.items()]
+    return "\n".join([title, *facts, *(f"  {line}" for line in told), *_map(result)])
 
 
 def _map(result: Exploration) -> list[str]:

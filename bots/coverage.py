@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from worldmodel.compiled import CompiledWorld
+from worldmodel.constants import WALLS
+
 
 @dataclass(frozen=True)
 class CoverageStats:
@@ -21,7 +24,25 @@ class CoverageStats:
     """New cells per 1,000 steps at the end of the search arm."""
     unseen_mass: float = 1.0
     unseen_mass_upper: float = 1.0
+    unseen_sessions: float = 1.0
+    unseen_sessions_upper: float = 1.0
+    surprises: int = 0
     stop_reason: str = "not started"
+
+
+def open_tiles(world: CompiledWorld) -> NDArray[np.bool_]:
+    """(MAP_HEIGHT, MAP_WIDTH) tiles without a wall that are connected to the start, doors being open."""
+    from scipy import ndimage
+
+    areas, _ = ndimage.label(~np.isin(world.tiles, WALLS))
+    x, y = world.spawns[0]
+    connected: NDArray[np.bool_] = areas == areas[y, x]
+    return connected
+
+
+def map_share(open_: NDArray[np.bool_], visited: NDArray[np.integer]) -> float:
+    """Share 0..1 of the open tiles that were visited; ``visited`` counts the steps on each tile."""
+    return float((open_ & (visited > 0)).sum() / max(int(open_.sum()), 1))
 
 
 def discovery_rate(curve: NDArray[np.int64], window: int) -> float:

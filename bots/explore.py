@@ -150,6 +150,9 @@ class _Run:
             discovery_rate=self.search.rate,
             unseen_mass=unseen.steps,
             unseen_mass_upper=unseen.steps_upper,
+            unseen_sessions=unseen.incidence,
+            unseen_sessions_upper=unseen.incidence_upper,
+            surprises=unseen.surprises,
             stop_reason=self.stop_reason(),
         )
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from feedapi import services
 from feedapi.arena import ArenaFull
-from feedapi.label import label_of
+from feedapi.label import label_of, risk_upper
 from moderation.store import PublishedWorld
 
 router = APIRouter(prefix="/v1")
@@ -27,7 +27,7 @@ class WorldItem(BaseModel):
     bot_steps: int
     sample_episodes: int
     risk_upper: float | None
-    """Greatest share of sessions that could still show a violation of one rule, at 95 %; null: no bound."""
+    """Greatest share of sessions that could still show a violation, at 95 % for all kinds; null: no bound."""
     label: str
 
     @classmethod
@@ -41,8 +41,8 @@ class WorldItem(BaseModel):
             published_at=datetime.fromtimestamp(world.published_at, UTC),
             bot_steps=world.coverage.search_steps + world.coverage.sample_steps,
             sample_episodes=world.coverage.sample_episodes,
-            risk_upper=max((bound.upper for bound in world.bounds), default=None),
-            label=label_of(world.coverage, world.bounds).short,
+            risk_upper=risk_upper(world.bounds, world.found),
+            label=label_of(world.coverage, world.bounds, world.found).short,
         )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bots.statement import joint_upper, rounded_up
 from policies.types import Bound, Coverage
 from worldmodel.constants import FPS
 
-SESSION_WORDS = "of sessions at most, 95 % confidence"
+SESSION_WORDS = "of sessions, any kind, 95 % confidence"
+FOUND_WORDS = "of sessions, of each kind that was not found, 95 % confidence for all at once"
 
 
 @dataclass(frozen=True)
@@ -32,20 +33,34 @@ class Label:
     """One per rule of the policy, loosest first."""
 
 
-def label_of(coverage: Coverage, bounds: Sequence[Bound]) -> Label:
-    """The label from what exploration reached and what the policy could bound."""
+def risk_upper(bounds: Sequence[Bound], found: int = 0) -> float | None:
+    """What no kind of violation exceeds, all of them at once; None where nothing could be bounded.
+
+    ``found`` kinds fired a rule. Without any, it limits the share of sessions that show any kind whatever.
+    """
+    if not bounds:
+        return None
+    if not found:
+        return max(bound.upper for bound in bounds)
+    return joint_upper({bound.rule: bound.recall for bound in bounds}, bounds[0].episodes, found)
+
+
+def label_of(coverage: Coverage, bounds: Sequence[Bound], found: int = 0) -> Label:
+    """The label from what exploration reached and what the policy could bound; ``found`` kinds fired."""
     steps = coverage.search_steps + coverage.sample_steps
     loosest = sorted(bounds, key=lambda bound: -bound.upper)
-    upper = at_most(loosest[0].upper) if loosest else "not bounded"
+    risk = risk_upper(bounds, found)
+    upper = "not bounded" if risk is None else at_most(risk)
     rows = (
         Row("Played by bots", duration(steps), f"{steps:,} steps, {coverage.cells:,} distinct situations"),
         Row("Watched in full", f"{coverage.sample_episodes:,} episodes", "independent, by one fixed player"),
         Row(
             "Not seen by them",
             at_most(coverage.unseen_mass_upper),
-            f"of a player's steps; best estimate {percent(coverage.unseen_mass)}",
+            f"of a player's steps; best estimate {percent(coverage.unseen_mass)}; "
+            f"{at_most(coverage.unseen_sessions_upper)} of sessions come upon something new",
         ),
-        Row("May still show a violation", upper, SESSION_WORDS),
+        Row("May still show a violation", upper, FOUND_WORDS if found else SESSION_WORDS),
     )
     played = f"Bots played {duration(steps)}"
     short = f"{played} · risk {upper}" if loosest else f"{played} · risk not bounded"
@@ -60,10 +75,7 @@ def bound_row(bound: Bound) -> Row:
 
 def at_most(share: float) -> str:
     """An upper limit 0..1 in percent, rounded up so that it stays true."""
-    value = max(0.0, min(1.0, share)) * 100
-    digits = 2 if value < 1 else 1 if value < 10 else 0
-    shown = math.ceil(round(value * 10**digits, 6)) / 10**digits
-    return f"≤\N{NO-BREAK SPACE}{shown:.{digits}f}\N{NO-BREAK SPACE}%"
+    return f"≤\N{NO-BREAK SPACE}{rounded_up(share)}"
 
 
 def percent(share: float) -> str:

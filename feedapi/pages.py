@@ -35,7 +35,7 @@ def world(request: Request, world_id: str) -> Response:
         found = store.published_world(world_id)
     except NotPublished:
         return templates.TemplateResponse(request, "missing.html", {}, status_code=404)
-    label = label_of(found.coverage, found.bounds)
+    label = label_of(found.coverage, found.bounds, found.found)
     context = {"world": found, "label": label, "titles": _titles(store.published())}
     return templates.TemplateResponse(request, "world.html", context)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from moderation.review import Outcome
+    from policies.types import Decision
     from worldmodel.package import WorldPackage
 
 BAD_INPUT, FAILED = 2, 3
@@ -142,7 +143,7 @@ def _table(outcomes: list[Outcome]) -> Table:
     caption = (
         "age: for whom it is fit, by the most mature content that play was seen to reach; "
         "unseen: 95 % limit on the share of a player's steps that nobody has seen; "
-        "bound: 95 % limit on the share of sessions that could show what was not found; "
+        "bound: 95 % limit on the share of sessions that could show what was not found, for all kinds; "
         "seconds: intake + explore + scan + decide"
     )
     table = Table(*names, caption=caption)
@@ -157,14 +158,27 @@ def _cells(outcome: Outcome) -> list[str]:
     row = [outcome.world, f"[{colour}]{outcome.state}[/]", "a stage failed", "", "", "", "", taken]
     if outcome.decided is None:
         return row
+    from bots.statement import rounded_up
+
     decision, coverage = outcome.decided.decision, outcome.decided.coverage
     reason = decision.reasons[0] if decision.reasons and not outcome.cleared else "no rule fired"
     row[2] = "\n".join(one.rule for one in decision.fired) or reason
     row[3] = f"{decision.rating.age}+" if decision.rating else ""
     row[4] = f"{coverage.cells:,}"
     row[5] = f"{coverage.unseen_mass_upper:.1%}"
-    row[6] = f"{max((one.upper for one in decision.bounds), default=1.0):.1%}"
+    row[6] = rounded_up(_joint(decision))
     return row
+
+
+def _joint(decision: Decision) -> float:
+    """What no kind that was not found exceeds, all of them at once; 1 where nothing could be bounded."""
+    bounds = decision.bounds
+    if not bounds:
+        return 1.0
+    from bots.statement import joint_upper
+
+    recalls = {bound.rule: bound.recall for bound in bounds}
+    return joint_upper(recalls, bounds[0].episodes, len(decision.fired))
 
 
 def _evidence(outcomes: list[Outcome]) -> Iterator[str]:

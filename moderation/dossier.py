@@ -79,6 +79,7 @@ def _world(store: Store, folder: Path, outcome: Outcome) -> WorldReport:
         map=_map(store, explored, decided.evidence),
         search_curve=[(steps, cells) for steps, cells in chart["curves"]["search"]],
         sample_curve=[(steps, cells) for steps, cells in chart["curves"]["sample"]],
+        player=_player(store, explored.id),
         detectors=_detectors(store.detector_runs(row.id, decided.exploration), findings),
         stages=[StageTime(stage, seconds) for stage, seconds in outcome.seconds.items()],
         prompt=row.prompt,
@@ -100,6 +101,12 @@ def alike(store: Store, version: Version) -> list[Alike]:
     own, *rest = (Signature.from_bytes(store.blobs.read(blobs[name])) for name in (version.id, *others))
     near = nearest(own, dict(zip(others, rest, strict=True)), LIKE)
     return [Alike(others[one.world].title, one.likeness, str(others[one.world].state)) for one in near]
+
+
+def _player(store: Store, exploration: str) -> str:
+    """Who played the sample arm."""
+    players = {p.playthrough.player for p in store.playthroughs(exploration) if p.playthrough.arm == "sample"}
+    return ", ".join(sorted(players)) or "one fixed player"
 
 
 def _listed(findings: Sequence[Finding], outcome: Outcome) -> list[Finding]:

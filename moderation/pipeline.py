@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bots.coverage import open_tiles
 from moderation import scan
 from moderation.evaluation import measured
 from moderation.evidence import gather, of_media, png
@@ -32,7 +33,6 @@ from moderation.packages import pack, unpack
 from moderation.states import WorldState
 from moderation.store import ExplorationRow, Store, StoredPlaythrough, Transaction, Version
 from policies.types import Context, Coverage, Decision, Verdict
-from worldmodel.constants import WALLS
 
 if TYPE_CHECKING:
     from bots.exploration import Budget, Exploration
@@ -559,17 +559,7 @@ class Scan:
 def _atlas(world: CompiledWorld) -> dict[str, Any]:
     """What the report's map says, besides the picture."""
     marks = [((one.box[0] + one.box[2]) / 2, (one.box[1] + one.box[3]) / 2, one.kind) for one in world.placed]
-    return {"notes": world.notes, "marks": marks, "open": _open_tiles(world).astype(int).tolist()}
-
-
-def _open_tiles(world: CompiledWorld) -> NDArray[np.bool_]:
-    """(MAP_HEIGHT, MAP_WIDTH) tiles without a wall that are connected to the start, doors being open."""
-    from scipy import ndimage
-
-    areas, _ = ndimage.label(~np.isin(world.tiles, WALLS))
-    x, y = world.spawns[0]
-    connected: NDArray[np.bool_] = areas == areas[y, x]
-    return connected
+    return {"notes": world.notes, "marks": marks, "open": open_tiles(world).astype(int).tolist()}
 
 
 def _counted(plays: Sequence[scan.Shown], looked: scan.Looked) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -20,6 +20,8 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from bots.coverage import CoverageStats, map_share
+from bots.statement import Inspection, Statement, statement
 from policies.types import Coverage, Decision, Finding, Fired, Verdict
 
 if TYPE_CHECKING:
@@ -156,6 +158,8 @@ class WorldReport:
     """(steps, distinct cells) of the search arm, rising."""
     sample_curve: Sequence[tuple[int, int]] = ()
     """(steps, distinct cells) of the sample arm, rising."""
+    player: str = "one fixed player"
+    """Of the sample arm, with its version."""
     detectors: Sequence[DetectorRow] = ()
     stages: Sequence[StageTime] = ()
     prompt: str = ""
@@ -232,6 +236,7 @@ class _Page:
         self.other_clips = tuple(clip for clip in world.clips if clip.file not in shown)
         self.map, self.map_file = _draw(world, folder, name)
         self.curves = _curves(world)
+        self.statement = _statement(world)
         self.cover = next((f for f in world.frames if not f.flagged), next(iter(world.frames), None))
         _check_files(world, folder)
 
@@ -245,6 +250,21 @@ class _Page:
     @property
     def total_seconds(self) -> float:
         return sum(stage.seconds for stage in self.world.stages)
+
+
+def _statement(world: WorldReport) -> Statement:
+    coverage = CoverageStats(**{f.name: getattr(world.coverage, f.name) for f in fields(CoverageStats)})
+    grounds = None if world.map is None else world.map.open
+    return statement(
+        Inspection(
+            coverage=coverage,
+            curves={"search": world.search_curve, "sample": world.sample_curve},
+            player=world.player,
+            map_share=None if world.map is None or grounds is None else map_share(grounds, world.map.visits),
+            recalls={bound.rule: bound.recall for bound in world.decision.bounds},
+            found=len(world.decision.fired),
+        )
+    )
 
 
 def _blocks(world: WorldReport) -> tuple[_RuleBlock, ...]:

@@ -76,6 +76,8 @@ class PublishedWorld:
     """The decision in one sentence."""
     coverage: Coverage
     bounds: tuple[Bound, ...]
+    found: int
+    """Rules that fired, and by which a person let it pass."""
     thumbnail: str | None
     """Blob (PNG) in ``Store.blobs``."""
     remix_of: str | None
@@ -277,6 +279,7 @@ class Store:
                 summary=decision.reasons[0] if decision.reasons else str(decision.verdict),
                 coverage=Coverage(**row.coverage),
                 bounds=decision.bounds,
+                found=len(decision.fired),
                 thumbnail=row.thumbnail,
                 remix_of=row.remix_of,
                 published_at=row.updated,

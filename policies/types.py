@@ -72,6 +72,12 @@ class Coverage:
     """Good-Turing estimate of the share of a player's steps that fall on cells not seen, 0..1."""
     unseen_mass_upper: float = 1.0
     """Its upper 95 % limit."""
+    unseen_sessions: float = 1.0
+    """The same estimate of the share of sessions that show anything not seen, 0..1."""
+    unseen_sessions_upper: float = 1.0
+    """Its exact upper 95 % limit."""
+    surprises: int = 0
+    """Sample episodes that showed something which the search had not."""
     stop_reason: str = "not started"
     kept: Mapping[str, float] = field(default_factory=dict)
     """By detector, the share 0..1 of what it would find if it looked at everything that is found although it

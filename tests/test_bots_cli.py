@@ -26,7 +26,7 @@ def test_exploring_an_example_prints_what_was_reached_and_saves_it(tmp_path: Pat
     code, printed = run(str(EXAMPLE), "--steps", "3000", "--episodes", "2", "--seed", "5", "--out", str(out))
 
     assert code == 0, printed
-    for word in ("Mossy Steps", "cells in", "stopped", "happened", "recordings", "bound", "#"):
+    for word in ("Mossy Steps", "cells in", "stopped", "happened", "recordings", "What may be left", "#"):
         assert word in printed
     assert len(Exploration.load(out).sample) == 2
 

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from bots.risk import clopper_pearson_upper, episodes_needed, mean_upper, unseen_mass, violation_bound
+from benchmarks import bounds
+from bots.risk import (
+    Labelled,
+    clopper_pearson_lower,
+    clopper_pearson_upper,
+    episodes_needed,
+    joint_bound,
+    mean_upper,
+    unseen_mass,
+    violation_bound,
+)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +99,10 @@ def test_unseen_mass_agrees_with_what_further_episodes_show() -> None:
     reach = rng.dirichlet(np.full(80, 0.3))
     estimates, truths, covered = [], [], []
     for _ in range(60):
+        known = np.concatenate([player(rng, reach) for _ in range(10)])
         episodes = [player(rng, reach) for _ in range(25)]
-        result = unseen_mass(episodes)
-        truth = true_unseen(rng, reach, np.concatenate(episodes))
+        result = unseen_mass(episodes, known.tolist())
+        truth = true_unseen(rng, reach, np.concatenate([known, *episodes]))
         estimates.append(result.steps)
         truths.append(truth)
         covered.append(result.steps_upper >= truth)
@@ -100,13 +111,90 @@ def test_unseen_mass_agrees_with_what_further_episodes_show() -> None:
     assert np.mean(covered) >= 0.95
 
 
-def test_cells_that_the_search_knows_are_not_unseen() -> None:
+def test_what_the_search_knows_surprises_nobody() -> None:
     episodes = [np.array([1, 1, 2]), np.array([2, 3]), np.array([2])]
 
     alone = unseen_mass(episodes)
-    known = unseen_mass(episodes, known={1})
+    known = unseen_mass(episodes, known={1, 2})
 
     assert alone.steps == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
     assert alone.incidence == pytest.approx(2 / 3)
     assert known.steps == pytest.approx((0 + 1 / 2 + 0) / 3)
-    assert known.incidence_upper < alone.incidence_upper
+    assert (alone.surprises, known.surprises) == (3, 1)
+    assert known.incidence_upper == pytest.approx(clopper_pearson_upper(1, 3))
+    assert alone.incidence_upper == alone.steps_upper == 1.0, "without a search the limits say nothing"
+
+
+# ---- several kinds of violation --------------------------------------------------------------------------
+
+FLASH, SLUR = 0.95, 0.6
+
+
+def test_one_kind_with_a_known_recall_is_the_plain_bound() -> None:
+    assert joint_bound(60, {"slur": SLUR}).any == pytest.approx(violation_bound(60, SLUR))
+
+
+def test_kinds_that_are_all_clean_cost_nothing_to_state_together() -> None:
+    joint = joint_bound(60, {"slur": SLUR, "flash": FLASH})
+
+    assert joint.kinds == {"slur": violation_bound(60, SLUR), "flash": violation_bound(60, FLASH)}
+    assert joint.any == joint.kinds["slur"], "the worst detector limits what may show of any kind"
+
+
+def test_what_was_flagged_widens_every_limit() -> None:
+    clean, flagged = (joint_bound(60, {"slur": SLUR, "flash": FLASH}, n) for n in (0, 3))
+
+    assert all(flagged.kinds[kind] > clean.kinds[kind] for kind in clean.kinds)
+    assert flagged.kinds["flash"] == pytest.approx(clopper_pearson_upper(3, 60) / FLASH)
+
+
+def test_a_counted_recall_costs_confidence_that_shrinks_with_its_items() -> None:
+    known = joint_bound(60, {"slur": 0.8}).any
+    few, many = (joint_bound(60, {"slur": Labelled(8 * n, 10 * n)}).any for n in (1, 100))
+
+    assert known < many < few
+    assert many < 1.2 * known
+    assert joint_bound(60, {"slur": Labelled(0, 10)}).any == 1.0
+
+
+@pytest.mark.parametrize("wrong", [{}, {"slur": 0.0}, {"slur": 1.1}, {"slur": Labelled(3, 2)}])
+def test_a_joint_bound_refuses_what_bounds_nothing(wrong: dict[str, float | Labelled]) -> None:
+    with pytest.raises(ValueError, match=r"kinds|recall|hits"):
+        joint_bound(10, wrong)
+
+
+@given(hits=st.integers(0, 40), more=st.integers(0, 40))
+def test_the_lower_limit_mirrors_the_upper_one(hits: int, more: int) -> None:
+    lower = clopper_pearson_lower(hits, hits + more)
+
+    assert 0 <= lower <= hits / max(hits + more, 1)
+    assert lower == pytest.approx(1 - clopper_pearson_upper(more, hits + more))
+
+
+# ---- against simulation ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def claims() -> list[bounds.Row]:
+    """All claims in 500 worlds with a known truth; see ``benchmarks/bounds.py``."""
+    return bounds.table(worlds=500, seed=7)
+
+
+def test_every_limit_that_is_stated_covers_the_truth_in_95_of_100_worlds(claims: list[bounds.Row]) -> None:
+    stated = [row for row in claims if row.right]
+
+    assert len(stated) == 9
+    assert [row for row in stated if row.covered < 0.95] == []
+    assert [row for row in stated if not row.holds] == []
+
+
+def test_bounds_that_only_look_right_fail_the_same_test(claims: list[bounds.Row]) -> None:
+    wrong = [row for row in claims if not row.right]
+
+    assert {"steps for episodes", "recall left out", "Good-Turing on steps"} <= {row.bound for row in wrong}
+    assert [row for row in wrong if row.holds] == []
+
+
+def test_the_tolerance_is_that_of_a_bound_that_is_right_in_exactly_95_percent() -> None:
+    assert binom.sf(bounds.allowed(500), 500, 0.05) <= bounds.TOLERANCE
+    assert binom.sf(bounds.allowed(500) - 1, 500, 0.05) > bounds.TOLERANCE
