@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bots.exploration import Exploration
+    from bots.fit import Fit
+    from worldmodel.compiled import CompiledWorld
+
+BAD_INPUT = 2
 
 bots = typer.Typer(help="Let bots play a world.", no_args_is_help=True)
 
@@ -33,6 +37,9 @@ def explore_command(
     steps: Annotated[int, typer.Option(min=1, help="Steps of the search arm.")] = 60_000,
     episodes: Annotated[int, typer.Option(min=0, help="Episodes of the sample arm.")] = 32,
     model: Annotated[str, typer.Option(help="World model: neural or simulator.")] = "simulator",
+    player: Annotated[
+        Path | None, typer.Option(help="Who plays the sample arm: a file of fit-player, else human/1.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Save the exploration to this .npz file.")] = None,
 ) -> None:
     """Explore one world and print what was reached: no detectors, no decision."""
@@ -43,16 +50,17 @@ def explore_command(
     from bots.coverage import open_tiles
     from bots.exploration import Budget, Progress
     from bots.explore import explore
-    from worldmodel.compiler import compile_world
+    from bots.playermodel import PlayerFileError, load_player
+    from bots.players import HUMAN
     from worldmodel.models import load_model
-    from worldmodel.package import PackageError, load_package
 
     torch.set_num_threads(1)  # several threads are slower on batches as small as these
+    world = _world(path)
     try:
-        world = compile_world(load_package(path))
-    except PackageError as error:
+        who = HUMAN if player is None else load_player(player)
+    except PlayerFileError as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
+        raise typer.Exit(BAD_INPUT) from error
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bars(*columns, transient=True) as bars:
         tasks = {arm: bars.add_task(arm, total=None) for arm in ("search", "sample")}
@@ -61,11 +69,86 @@ def explore_command(
             bars.update(tasks[progress.arm], completed=progress.done, total=progress.total)
 
         budget = Budget(search_steps=steps, sample_episodes=episodes)
-        result = explore(load_model(model), world, budget, seed, show)
+        result = explore(load_model(model), world, budget, seed, show, player=who)
     typer.echo(summary(world.title, result, open_tiles(world)))
     if out is not None:
         result.save(out)
         typer.echo(f"saved to {out}")
+
+
+@bots.command("fit-player")
+def fit_player_command(
+    sessions: Annotated[
+        list[Path], typer.Argument(help="Recorded sessions: .npz files of explorations or of playthroughs.")
+    ],
+    world: Annotated[list[Path], typer.Option(help="Package of a world they were played in; repeat.")],
+    out: Annotated[Path, typer.Option(help="Write the player to this .json file.")],
+    arm: Annotated[
+        str, typer.Option(help="Whose sessions: live (people) or sample; any for all of a file.")
+    ] = "live",
+    model: Annotated[
+        str, typer.Option(help="World model they were played in: neural or simulator.")
+    ] = "neural",
+) -> None:
+    """Fit the player of the sample arm to recorded sessions, by maximum likelihood.
+
+    Exit codes: 0; 2 the sessions or worlds cannot be used, and why.
+    """
+    import torch
+
+    from bots.fit import FitError, fit, load_sessions
+    from bots.playermodel import save_player
+    from bots.storage import StorageError
+    from worldmodel.models import load_model
+
+    torch.set_num_threads(1)
+    worlds = {found.key: found for found in map(_world, world)}
+    try:
+        played = [one for path in sessions for one in load_sessions(path, None if arm == "any" else arm)]
+        fitted = fit(load_model(model), worlds, played)
+    except (FitError, StorageError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(BAD_INPUT) from error
+    save_player(out, fitted.player, fitted.source())
+    typer.echo(told_fit(fitted))
+    typer.echo(f"kept in {out}; explore with --player {out}")
+
+
+def told_fit(fitted: Fit) -> str:
+    """A fit as a table for a terminal."""
+    from bots.fit import NAMES, numbers_of
+
+    own, held = fitted.player.parameters, fitted.held_out
+    rows = [
+        f"  {name:<14} {value:+.2f} ± {fitted.errors[name]:.2f}"
+        for name, value in zip(NAMES, numbers_of(fitted.player).tolist(), strict=True)
+        if name in fitted.errors
+    ]
+    head = [
+        f"{fitted.player.name}: {fitted.sessions} sessions, {fitted.keys:,} keys fitted to",
+        f"  acts {own.delay} steps after it saw, sticks to a key with chance {own.stick:.2f}",
+        "  log-odds, with standard errors:",
+    ]
+    kept = (
+        [f"  not told by these sessions, left as they were: {', '.join(fitted.kept)}"] if fitted.kept else []
+    )
+    foretold = (
+        f"  sessions held out: {held.fitted:.3f} log-likelihood per key; default {held.default:.3f}, "
+        f"by frequency {held.keys:.3f}; gain {held.gain:.3f} ± {held.gain_error:.3f}"
+    )
+    return "\n".join([*head, *rows, *kept, foretold])
+
+
+def _world(path: Path) -> CompiledWorld:
+    """The compiled world of a package; ends the command where it is none."""
+    from worldmodel.compiler import compile_world
+    from worldmodel.package import PackageError, load_package
+
+    try:
+        return compile_world(load_package(path))
+    except PackageError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(BAD_INPUT) from error
 
 
 def summary(title: str, result: Exploration, open_: NDArray[np.bool_]) -> str:

@@ -23,6 +23,7 @@ from bots import storage
 from bots.coverage import CoverageStats
 from bots.evidence import gather
 from bots.exploration import Budget, Exploration, Progress
+from bots.players import HUMAN, Player
 from bots.recording import EVIDENCE_BATCH, Playthrough
 from bots.risk import unseen_mass
 from bots.sample import Episode, sample_batch
@@ -37,10 +38,10 @@ CHECKPOINT_SECONDS = 5.0
 
 
 class CheckpointMismatch(ValueError):
-    """A checkpoint of another world, model, seed or budget."""
+    """A checkpoint of another world, model, seed, budget or player."""
 
 
-def explore(
+def explore(  # noqa: PLR0913 - one call says all that an exploration is
     model: WorldModel,
     world: CompiledWorld,
     budget: Budget | None = None,
@@ -48,19 +49,22 @@ def explore(
     progress: Callable[[Progress], None] | None = None,
     *,
     replay_first: Sequence[Playthrough] = (),
+    player: Player = HUMAN,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Exploration:
     """Explore a world within a budget.
 
     ``replay_first`` are a remix's parents' playthroughs; their actions are carried out in this world before
-    anything else, and they are all among the recordings. ``checkpoint`` is written every
+    anything else, and they are all among the recordings. ``player`` plays the sample arm, so the bounds hold
+    for people who play like it; its name, which carries its hash where it was fitted
+    (:mod:`bots.playermodel`), is in every sample playthrough. ``checkpoint`` is written every
     ``checkpoint_seconds`` and at the end, and gone on from when it is there; the caller removes it once the
     result is safe. Raises CheckpointMismatch when it belongs to another run, StorageError when it cannot
     be read.
     """
     began = time.monotonic()
-    run = _Run(model, world, budget or Budget(), seed, replay_first)
+    run = _Run(model, world, budget or Budget(), seed, replay_first, player)
     run.keep = _Keeper(run, checkpoint, checkpoint_seconds)
     report = progress or _silent
     run.keep.load()
@@ -82,8 +86,10 @@ class _Run:
         budget: Budget,
         seed: int,
         replay_first: Sequence[Playthrough],
+        player: Player,
     ) -> None:
         self.model, self.world, self.budget, self.seed = model, world, budget, seed
+        self.player = player
         self.replay_first = [p.id for p in replay_first]
         self.search = Search(model, world, budget, seed, replay_first)
         self.episodes: list[Episode] = []
@@ -98,6 +104,7 @@ class _Run:
             "seed": self.seed,
             "budget": asdict(self.budget),
             "replay_first": self.replay_first,
+            "player": self.player.name,
         }
 
     def search_all(self, report: Callable[[Progress], None]) -> None:
@@ -111,7 +118,9 @@ class _Run:
         total = self.budget.sample_episodes
         while len(self.episodes) < total:
             numbers = range(len(self.episodes), min(len(self.episodes) + EVIDENCE_BATCH, total))
-            self.episodes += sample_batch(self.model, self.world, self.budget, self.seed, numbers)
+            self.episodes += sample_batch(
+                self.model, self.world, self.budget, self.seed, numbers, self.player
+            )
             self.keep.now_and_then()
             report(Progress("sample", len(self.episodes), total, int(_sample_curve(self.episodes)[-1, 1])))
 

@@ -14,14 +14,28 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from bots.view import RADIUS, WINDOW, View
-from worldmodel.constants import MAP_HEIGHT, MAP_WIDTH, TILE_CLASSES, WALLS, Action, Tile
-from worldmodel.crops import crop
+from bots.hands import (
+    danger_ahead,
+    freshest,
+    go,
+    habitual,
+    pursue,
+    run,
+    sticky,
+    table,
+    wall_ahead,
+    wander,
+    worth_of,
+)
+from bots.view import View
+from worldmodel.constants import MAP_HEIGHT, MAP_WIDTH, Action
 
 DICE = 8
 """Uniform numbers that a row may use in one step."""
 DELAY = 3
 """Steps, 0.2 s at 15 a second, between what a human-like player sees and what its hand does."""
+LONGEST_DELAY = 8
+"""Of any player's: half a second."""
 
 
 @dataclass
@@ -31,7 +45,7 @@ class Memory:
     last: Tensor
     """(B,) int64: the action before."""
     queue: Tensor
-    """(B, DELAY) int64: decided, not yet done; the next one first."""
+    """(B, LONGEST_DELAY) int64: decided last, the newest at the end."""
     heading: Tensor
     """(B,) int64: where it is bound for, 0 right, 1 left, 2 up, 3 down; -1 nowhere yet."""
     hold: Tensor
@@ -61,7 +75,7 @@ def fresh_memory(rows: int, device: torch.device | str = "cpu") -> Memory:
 
     return Memory(
         last=zeros(),
-        queue=zeros(DELAY),
+        queue=zeros(LONGEST_DELAY),
         heading=zeros() - 1,
         hold=zeros(),
         still=zeros(),
@@ -89,13 +103,14 @@ class Player(Protocol):
 
 def act(player: Player, memory: Memory, view: View, dice: Tensor) -> Tensor:
     """The player's actions (B,), with its memory brought up to date before and after."""
-    _remember(memory, view)
+    observe(memory, view)
     actions = player.decide(memory, view, dice)
     memory.last = actions
     return actions
 
 
-def _remember(memory: Memory, view: View) -> None:
+def observe(memory: Memory, view: View) -> None:
+    """Bring a memory up to date with what is on the screens, before anything is decided."""
     moved = (view.tile != memory.place).any(1)
     memory.still = torch.where(moved, 0, memory.still + 1)
     memory.place = view.tile
@@ -104,130 +119,11 @@ def _remember(memory: Memory, view: View) -> None:
     memory.hold = (memory.hold - 1).clamp(min=0)
 
 
-# ---- what all players can do with their hands ------------------------------------------------------------
-
-_SIDE_HABIT = (0.04, 0.18, 0.22, 0.08, 0.05, 0.16, 0.19, 0.08)
-"""Chances of each action in side view: much walking, many jumps that go somewhere."""
-_TOP_HABIT = (0.04, 0.20, 0.20, 0.20, 0.20, 0.04, 0.04, 0.08)
-_AHEAD = (Action.RIGHT, Action.LEFT, Action.UP, Action.DOWN)
-"""Walking, by heading."""
-_LEAP = (Action.UP_RIGHT, Action.UP_LEFT, Action.UP, Action.DOWN)
-_STEP = ((1, 0), (-1, 0), (0, -1), (0, 1))
-
-
-def _table(values: Sequence[int] | Sequence[float] | Sequence[tuple[int, int]], like: Tensor) -> Tensor:
-    return torch.tensor(values, device=like.device)
-
-
-def _habitual(view: View, roll: Tensor) -> Tensor:
-    """A random action (B,) by habit."""
-    side, top = (_table(habit, roll).cumsum(0) for habit in (_SIDE_HABIT, _TOP_HABIT))
-    limits = torch.where(view.top_view[:, None], top, side)
-    return (roll[:, None] >= limits).sum(1).clamp(max=Action.INTERACT)
-
-
-def _sticky(memory: Memory, view: View, dice: Tensor, stick: float) -> Tensor:
-    return torch.where(dice[:, 0] < stick, memory.last, _habitual(view, dice[:, 1]))
-
-
-def _is(tiles: Tensor, *wanted: Tile) -> Tensor:
-    return torch.isin(tiles, _table([int(tile) for tile in wanted], tiles))
-
-
-def _wall(view: View, heading: Tensor) -> Tensor:
-    """(B,) whether the next tile in a heading (B,) cannot be walked into."""
-    dx, dy = _table(_STEP, heading)[heading].unbind(1)
-    tile = view.at(dx, dy)
-    return _is(tile, *WALLS) | ((tile == Tile.DOOR) & (view.keys == 0))
-
-
-def _danger(view: View, heading: Tensor) -> Tensor:
-    """(B,) whether a pit, a hazard or an enemy lies within two tiles in a heading (B,)."""
-    dx, dy = _table(_STEP, heading)[heading].unbind(1)
-    rows = torch.arange(len(view), device=heading.device)
-    enemy = (
-        view.enemies[rows, RADIUS + dy, RADIUS + dx] | view.enemies[rows, RADIUS + 2 * dy, RADIUS + 2 * dx]
-    )
-    hazard = view.at(dx, dy) == Tile.HAZARD
-    floor = view.at(dx, 1)
-    pit = ~view.top_view & ((floor == Tile.HAZARD) | ((floor == Tile.EMPTY) & (view.at(dx, 2) == Tile.EMPTY)))
-    return enemy | hazard | (pit & (dy == 0))
-
-
-def _go(view: View, heading: Tensor, jump: Tensor) -> Tensor:
-    """Walk in a heading (B,), in side view leaping where ``jump`` (B,) says so."""
-    leap = jump & ~view.top_view
-    return torch.where(leap, _table(_LEAP, heading)[heading], _table(_AHEAD, heading)[heading])
-
-
-def _run(view: View, heading: Tensor, roll: Tensor) -> Tensor:
-    """Walk in a heading, over what is in the way; the leap over a pit comes at its edge."""
-    return _go(view, heading, _wall(view, heading) | _danger(view, heading) | (roll < 0.08))
-
-
-def _nearest(view: View, wanted: Tensor, roll: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Offset dx, dy (B,) of the nearest wanted tile of (B, WINDOW, WINDOW) float worth, and if there is one.
-
-    A tile's worth is what it is wanted for, in tiles of way; 0 is not wanted.
-    """
-    reach = torch.arange(-RADIUS, RADIUS + 1, device=roll.device)
-    way = (reach[:, None].abs() + reach[None, :].abs()).float()
-    score = torch.where(wanted > 0, wanted - way + roll[:, None, None], -1e9).flatten(1)
-    best = score.argmax(1)
-    rows = torch.arange(len(view), device=roll.device)
-    dx = best % WINDOW - RADIUS
-    dy = torch.div(best, WINDOW, rounding_mode="floor") - RADIUS
-    return dx, dy, score[rows, best] > -1e8
-
-
-def _towards(view: View, dx: Tensor, dy: Tensor, roll: Tensor) -> Tensor:
-    """Action (B,) that brings a player nearer to an offset, jumping when it is above."""
-    across = torch.where(dx > 0, 0, 1)
-    along = torch.where(dy > 0, 3, 2)
-    from_above = torch.where((dx.abs() > dy.abs()) | ((dx != 0) & (roll < 0.35)), across, along)
-    heading = torch.where(view.top_view, from_above, across)
-    walk = _run(view, heading, roll)
-    below_it = (dx == 0) & ~view.top_view
-    straight = torch.where(dy < 0, int(Action.UP), _go(view, (roll < 0.5).long(), dy < 0))
-    leap = ~view.top_view & (dy < 0) & (dx.abs() <= 3)
-    walk = torch.where(leap, _go(view, across, leap), walk)
-    return torch.where(below_it, straight, walk)
-
-
-def _screen(grid: Tensor, tile: Tensor) -> Tensor:
-    """(B, WINDOW, WINDOW) of what is remembered in a (B, MAP_HEIGHT, MAP_WIDTH) grid about the screen."""
-    return crop(grid, tile, RADIUS, 0)
-
-
-def _mark_used(memory: Memory, view: View, dx: Tensor, dy: Tensor, where: Tensor) -> None:
-    rows = torch.arange(len(view), device=dx.device)[where]
-    x = (view.tile[:, 0] + dx).clamp(0, MAP_WIDTH - 1)[where]
-    y = (view.tile[:, 1] + dy).clamp(0, MAP_HEIGHT - 1)[where]
-    memory.used[rows, y, x] = True
-
-
-def _pursue(memory: Memory, view: View, worth: Tensor, dice: Tensor, wander: Tensor) -> Tensor:
-    """Go for the best thing on the screen by ``worth`` (TILE_CLASSES,), INTERACT at it, else ``wander`` (B,).
-
-    A thing is marked as used once it was interacted with, or when the player was stuck on its way to it.
-    """
-    wanted = worth[view.tiles] * ~_screen(memory.used, view.tile)
-    dx, dy, found = _nearest(view, wanted, dice[:, 2])
-    reached = found & (dx.abs() <= 1) & (dy.abs() <= 1)
-    lever = _is(view.at(dx, dy), Tile.LEVER, Tile.LEVER_ON)
-    at_hand = torch.where(lever, (dx == 0) & (dy == 0), reached & _is(view.at(dx, dy), Tile.CHARACTER))
-    stuck = memory.still > 20
-    _mark_used(memory, view, dx, dy, found & (at_hand | (stuck & (dice[:, 3] < 0.1))))
-    action = torch.where(found, _towards(view, dx, dy, dice[:, 4]), wander)
-    action = torch.where(found & at_hand, int(Action.INTERACT), action)
-    return torch.where(stuck & (dice[:, 5] < 0.5), _sticky(memory, view, dice[:, 6:], 0.7), action)
-
-
-def _worth(like: Tensor, **classes: float) -> Tensor:
-    worth = torch.zeros(TILE_CLASSES, device=like.device)
-    for name, value in classes.items():
-        worth[Tile[name]] = value
-    return worth
+def after_delay(memory: Memory, decided: Tensor, delay: int) -> Tensor:
+    """What the hands do now (B,): what was decided ``delay`` steps ago, at most LONGEST_DELAY."""
+    queue = torch.cat([memory.queue, decided[:, None]], 1)
+    memory.queue = queue[:, 1:]
+    return queue[:, LONGEST_DELAY - delay]
 
 
 # ---- personas --------------------------------------------------------------------------------------------
@@ -242,7 +138,7 @@ class StickyRandom:
     name: str = "sticky-random/1"
 
     def decide(self, memory: Memory, view: View, dice: Tensor) -> Tensor:
-        return _sticky(memory, view, dice, self.stick)
+        return sticky(memory, view, dice, self.stick)
 
 
 @dataclass(frozen=True)
@@ -262,7 +158,7 @@ class Spammer:
     name: str = "spammer/1"
 
     def decide(self, memory: Memory, view: View, dice: Tensor) -> Tensor:  # noqa: ARG002
-        return torch.where(dice[:, 0] < 0.5, int(Action.INTERACT), _habitual(view, dice[:, 1]))
+        return torch.where(dice[:, 0] < 0.5, int(Action.INTERACT), habitual(view, dice[:, 1]))
 
 
 @dataclass(frozen=True)
@@ -275,7 +171,7 @@ class CornerStander:
         options = torch.where(view.top_view, 4, 2)
         chosen = (dice[:, 0] * options).long()
         memory.heading = torch.where(memory.heading < 0, chosen, memory.heading)
-        return torch.where(memory.still > 30, int(Action.NOOP), _run(view, memory.heading, dice[:, 1]))
+        return torch.where(memory.still > 30, int(Action.NOOP), run(view, memory.heading, dice[:, 1]))
 
 
 @dataclass(frozen=True)
@@ -288,12 +184,12 @@ class WallHugger:
         start = (dice[:, 0] < 0.5).long()
         heading = torch.where(memory.heading < 0, start, memory.heading)
         stopped = (memory.hold == 0) & (memory.still > 8)
-        right_hand = _table((3, 2, 0, 1), heading)[heading]
+        right_hand = table((3, 2, 0, 1), heading)[heading]
         turned = torch.where(view.top_view, right_hand, heading ^ 1)
         memory.heading = torch.where(stopped, turned, heading)
         memory.hold = torch.where(stopped, 10, memory.hold)
-        leap = _wall(view, memory.heading) & (dice[:, 1] < 0.6)
-        return _go(view, memory.heading, leap)
+        leap = wall_ahead(view, memory.heading) & (dice[:, 1] < 0.6)
+        return go(view, memory.heading, leap)
 
 
 @dataclass(frozen=True)
@@ -305,10 +201,10 @@ class SpeedRunner:
     def decide(self, memory: Memory, view: View, dice: Tensor) -> Tensor:
         heading = torch.where(memory.heading < 0, 0, memory.heading)
         stuck = (memory.hold == 0) & (memory.still > 25)
-        fresh = _freshest(memory, view, dice[:, 0])
+        fresh = freshest(memory, view, dice[:, 0])
         memory.heading = torch.where(stuck, fresh, torch.where(memory.hold == 0, 0, heading))
         memory.hold = torch.where(stuck, 25, memory.hold)
-        return _run(view, memory.heading, dice[:, 1])
+        return run(view, memory.heading, dice[:, 1])
 
 
 @dataclass(frozen=True)
@@ -318,8 +214,8 @@ class Collector:
     name: str = "collector/1"
 
     def decide(self, memory: Memory, view: View, dice: Tensor) -> Tensor:
-        worth = _worth(dice, COIN=8, KEY=12, DOOR=6, PORTAL=3)
-        return _pursue(memory, view, worth, dice, _wander(memory, view, dice))
+        worth = worth_of(dice, COIN=8, KEY=12, DOOR=6, PORTAL=3)
+        return pursue(memory, view, worth, dice, wander(memory, view, dice))
 
 
 @dataclass(frozen=True)
@@ -329,34 +225,44 @@ class Interactor:
     name: str = "interactor/1"
 
     def decide(self, memory: Memory, view: View, dice: Tensor) -> Tensor:
-        worth = _worth(dice, LEVER=12, CHARACTER=12, DOOR=8, PORTAL=6, KEY=10, LEVER_ON=6)
-        return _pursue(memory, view, worth, dice, _wander(memory, view, dice))
+        worth = worth_of(dice, LEVER=12, CHARACTER=12, DOOR=8, PORTAL=6, KEY=10, LEVER_ON=6)
+        return pursue(memory, view, worth, dice, wander(memory, view, dice))
 
 
-def _freshest(memory: Memory, view: View, roll: Tensor) -> Tensor:
-    """Heading (B,) whose quarter of the screen was walked least, walls and a little chance counted in."""
-    walked = _screen(memory.visited, view.tile).clamp(max=20).float()
-    solid = _is(view.tiles, *WALLS).float() * 4
-    cost = walked + solid
-    middle = RADIUS
-    sums = [
-        cost[:, middle - 1 : middle + 2, middle + 1 :].sum((1, 2)),
-        cost[:, middle - 1 : middle + 2, :middle].sum((1, 2)),
-        cost[:, :middle, middle - 1 : middle + 2].sum((1, 2)),
-        cost[:, middle + 1 :, middle - 1 : middle + 2].sum((1, 2)),
-    ]
-    chance = (roll[:, None] * _table((7, 13, 29, 53), roll)) % 1.0
-    total = torch.stack(sums, 1) + 12 * chance
-    total[:, 2:] += torch.where(view.top_view, 0.0, 1e3)[:, None]
-    return total.argmin(1)
+@dataclass(frozen=True)
+class Talker:
+    """Goes from character to character and talks to each, and looks for nothing else."""
+
+    name: str = "talker/1"
+
+    def decide(self, memory: Memory, view: View, dice: Tensor) -> Tensor:
+        return pursue(memory, view, worth_of(dice, CHARACTER=12), dice, wander(memory, view, dice))
 
 
-def _wander(memory: Memory, view: View, dice: Tensor) -> Tensor:
-    """Walk where it was least, keeping to a direction for one to three seconds."""
-    renew = (memory.hold == 0) | (memory.heading < 0) | (memory.still > 12)
-    memory.heading = torch.where(renew, _freshest(memory, view, dice[:, 0]), memory.heading)
-    memory.hold = torch.where(renew, 15 + (dice[:, 1] * 30).long(), memory.hold)
-    return _run(view, memory.heading, dice[:, 3])
+@dataclass(frozen=True)
+class Backtracker:
+    """Goes one way, then all the way back and on, and turns again: what a second visit shows.
+
+    Each leg is twice as long as the one before, as in the search on a line (Baeza-Yates, Culberson, Rawlins,
+    "Searching in the plane", Information and Computation 1993).
+    """
+
+    leg: int = 30
+    """Steps of the first."""
+    name: str = "backtracker/1"
+
+    def decide(self, memory: Memory, view: View, dice: Tensor) -> Tensor:
+        options = torch.where(view.top_view, 4, 2)
+        chosen = (dice[:, 0] * options).long()
+        step = memory.visited.sum((1, 2)) - 1
+        heading = torch.where(step == 0, chosen, memory.heading)
+        legs = torch.div(step, self.leg, rounding_mode="floor") + 1  # a leg ends at 2, 4, 8, ...
+        turns = (step > 0) & (step % self.leg == 0) & (legs & (legs - 1) == 0)
+        memory.heading = torch.where(turns, heading ^ 1, heading)
+        stuck = (memory.hold == 0) & (memory.still > 10)
+        memory.hold = torch.where(stuck, 12, memory.hold)
+        aside = freshest(memory, view, dice[:, 1])
+        return run(view, torch.where(memory.hold > 0, aside, memory.heading), dice[:, 2])
 
 
 @dataclass(frozen=True)
@@ -371,17 +277,15 @@ class Human:
     name: str = "human/1"
 
     def decide(self, memory: Memory, view: View, dice: Tensor) -> Tensor:
-        worth = _worth(dice, COIN=5, KEY=8, DOOR=5, LEVER=8, CHARACTER=7, PORTAL=6, GOAL=7, LEVER_ON=1)
-        wanted = _pursue(memory, view, worth, dice, _wander(memory, view, dice))
-        shy = _danger(view, memory.heading.clamp(min=0)) & view.top_view & (dice[:, 7] < 0.5)
-        wanted = torch.where(shy, _habitual(view, dice[:, 6]), wanted)
+        worth = worth_of(dice, COIN=5, KEY=8, DOOR=5, LEVER=8, CHARACTER=7, PORTAL=6, GOAL=7, LEVER_ON=1)
+        wanted = pursue(memory, view, worth, dice, wander(memory, view, dice))
+        shy = danger_ahead(view, memory.heading.clamp(min=0)) & view.top_view & (dice[:, 7] < 0.5)
+        wanted = torch.where(shy, habitual(view, dice[:, 6]), wanted)
         slip = dice[:, 7] > 0.97
-        wanted = torch.where(slip, _habitual(view, dice[:, 5]), wanted)
+        wanted = torch.where(slip, habitual(view, dice[:, 5]), wanted)
         held = (dice[:, 6] < 0.25) & (memory.queue[:, -1] != Action.INTERACT)
         decided = torch.where(held, memory.queue[:, -1], wanted)
-        action = memory.queue[:, 0]
-        memory.queue = torch.cat([memory.queue[:, 1:], decided[:, None]], 1)
-        return action
+        return after_delay(memory, decided, DELAY)
 
 
 PERSONAS: tuple[Player, ...] = (
@@ -393,6 +297,8 @@ PERSONAS: tuple[Player, ...] = (
     SpeedRunner(),
     Collector(),
     Interactor(),
+    Talker(),
+    Backtracker(),
 )
 HUMAN: Player = Human()
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bots.cells import cells_of, host
 from bots.dice import key_of
 from bots.exploration import Budget
-from bots.players import HUMAN, Mixture
+from bots.players import HUMAN, Mixture, Player
 from bots.recording import EVIDENCE_BATCH, Playthrough
 from bots.rollout import Trajectory, play
 from worldmodel.bank import MAX_SPAWNS
@@ -34,7 +34,12 @@ class Episode:
 
 
 def sample_batch(
-    model: WorldModel, world: CompiledWorld, budget: Budget, seed: int, numbers: Sequence[int]
+    model: WorldModel,
+    world: CompiledWorld,
+    budget: Budget,
+    seed: int,
+    numbers: Sequence[int],
+    player: Player = HUMAN,
 ) -> list[Episode]:
     """The episodes with these numbers, at most EVIDENCE_BATCH; each depends on ``seed`` and its number only.
 
@@ -48,37 +53,34 @@ def sample_batch(
     seeds = [key_of(seed, _WORLD, n) for n in rows]
     spawns = [key_of(seed, _PLACE, n) % places for n in rows]
     keys = torch.tensor([key_of(seed, _HAND, n) for n in rows], device=model.device)
-    human = Mixture.of([HUMAN], torch.zeros(len(rows), dtype=torch.int64, device=model.device))
-    played = play(model, model.spawn([world] * len(rows), seeds, spawns), human, keys, budget.episode_steps)
+    whole = Mixture.of([player], torch.zeros(len(rows), dtype=torch.int64, device=model.device))
+    played = play(model, model.spawn([world] * len(rows), seeds, spawns), whole, keys, budget.episode_steps)
     cells = cells_of(model, world)
     shape = tuple(played.actions.shape)
     cell = host(cells.cells(played.flat())).reshape(shape)
     tile = host(cells.tile_index(played.flat())).reshape(shape)
     return [
-        _episode(model, world, played, row, seeds[row], spawns[row], (cell, tile))
+        Episode(
+            _playthrough(model, world, played, row, (seeds[row], spawns[row], player.name)),
+            *(column[: int(played.alive[:, row].sum()), row] for column in (cell, tile)),
+        )
         for row in range(len(numbers))
     ]
 
 
-def _episode(
-    model: WorldModel,
-    world: CompiledWorld,
-    played: Trajectory,
-    row: int,
-    seed: int,
-    spawn: int,
-    where: tuple[NDArray[np.int64], NDArray[np.int64]],
-) -> Episode:
+def _playthrough(
+    model: WorldModel, world: CompiledWorld, played: Trajectory, row: int, who: tuple[int, int, str]
+) -> Playthrough:
     steps = int(played.alive[:, row].sum())
-    playthrough = Playthrough(
+    seed, spawn, player = who
+    return Playthrough(
         world=world.key,
         model=model.card.sha256,
         arm="sample",
-        player=HUMAN.name,
+        player=player,
         seed=seed,
         spawn=spawn,
         actions=played.actions[:steps, row].cpu().numpy().astype(np.uint8),
         events=played.events[:steps, row].cpu().numpy(),
         clips=played.clips[:steps, row].cpu().numpy().astype(np.int16),
     )
-    return Episode(playthrough, where[0][:steps, row], where[1][:steps, row])

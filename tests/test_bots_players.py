@@ -6,16 +6,20 @@ import pytest
 import torch
 
 from bots.dice import key_of, uniforms
+from bots.playermodel import DEFAULT
 from bots.players import (
     DELAY,
     HUMAN,
     PERSONAS,
+    Backtracker,
     CornerStander,
     Idle,
+    Interactor,
     Mixture,
     Player,
     SpeedRunner,
     StickyRandom,
+    Talker,
 )
 from bots.rollout import Trajectory, play
 from bots.view import look, top_views
@@ -25,7 +29,7 @@ from worldmodel.compiled import CompiledWorld, Mechanics
 from worldmodel.constants import Action, Event, Tile
 from worldmodel.simulator import Simulator
 
-EVERYONE = (*PERSONAS, HUMAN)
+EVERYONE = (*PERSONAS, HUMAN, DEFAULT)
 ROWS = 8
 
 
@@ -106,12 +110,44 @@ def test_the_speed_runner_goes_right_and_over_a_step() -> None:
     assert (played.states.position[..., 0].amax(0) >= 11 * 32).all()
 
 
+def test_all_personas_that_are_asked_for_are_there() -> None:
+    names = {player.name.split("/")[0] for player in PERSONAS}
+
+    wanted = "idle spammer corner-stander wall-hugger speed-runner collector talker backtracker"
+    assert set(wanted.split()) <= names
+    assert len(names) == len(PERSONAS)
+
+
+def test_the_talker_talks_and_leaves_the_rest_alone() -> None:
+    corridor = "################\n#......L...o...#\n#@..L....C....k#\n################"
+    talker, interactor = (run(player, small_world(corridor), 200) for player in (Talker(), Interactor()))
+
+    pulls = [int(played.events[..., Event.LEVER].sum()) for played in (talker, interactor)]
+
+    assert talker.events[..., Event.SPEECH].any(0).all()
+    assert pulls[0] < 0.5 * pulls[1], "only by chance, when it is stuck"
+
+
+def test_the_backtracker_comes_back_and_goes_further() -> None:
+    played = run(
+        Backtracker(), small_world("#" * 40 + "\n#" + "." * 18 + "@" + "." * 19 + "#\n" + "#" * 40), 300
+    )
+    across = played.states.position[..., 0] // 32
+    right, left = across.amax(0) > 22, across.amin(0) < 16
+
+    assert right.all()
+    assert left.all()
+    turns = (played.actions[1:] != played.actions[:-1]).sum(0)
+    assert (turns < 120).all(), "in legs, not to and fro"
+
+
 @pytest.mark.parametrize(
     ("name", "events"),
     [
         ("collector/1", {Event.COLLECT, Event.KEY}),
         ("interactor/1", {Event.LEVER, Event.KEY, Event.DOOR, Event.SPEECH}),
         ("human/1", {Event.COLLECT, Event.KEY, Event.LEVER, Event.DOOR, Event.SPEECH}),
+        (DEFAULT.name, {Event.COLLECT, Event.KEY, Event.LEVER, Event.DOOR, Event.SPEECH}),
     ],
 )
 @pytest.mark.parametrize("top_view", [False, True])
