@@ -148,7 +148,7 @@ class SeenCells(Cells):
     those of the spawn, for the odometry of such a model is unknown, and no landmark is known to be in sight.
     """
 
-    def __init__(self, world: CompiledWorld, model: ContextModel) -> None:
+    def __init__(self, world: CompiledWorld, model: WorldModel) -> None:
         super().__init__(world, model.device)
         self._model = model
         zero = torch.zeros(1, dtype=torch.int64, device=model.device)
@@ -166,13 +166,21 @@ class SeenCells(Cells):
 
     def _sides(self, state: State, bits: int) -> Tensor:
         """(N,) int64: on which sides of the first planes the frames lie."""
-        parts = [self._features(state[at : at + SEEN_ROWS]) for at in range(0, len(state), SEEN_ROWS)]
-        sides = torch.cat(parts) @ self._planes[:, :bits] > 0
+        parts = [
+            self.of_frames(self._model.render(state[at : at + SEEN_ROWS]), bits)
+            for at in range(0, len(state), SEEN_ROWS)
+        ]
+        return torch.cat(parts)
+
+    def of_frames(self, frames: Tensor, bits: int = CELL_BITS) -> Tensor:
+        """(N,) int64 of frames (N, 3, H, W) uint8."""
+        sides = self._features(frames) @ self._planes[:, :bits] > 0
         return (sides.long() << torch.arange(bits, device=self.device)).sum(1)
 
-    def _features(self, state: State) -> Tensor:
+    @staticmethod
+    def _features(frames: Tensor) -> Tensor:
         """(N, 3 * POOL * POOL) float64: blocks' colours less the frame's mean; its light does not count."""
-        blocks = functional.adaptive_avg_pool2d(self._model.render(state).double(), POOL)
+        blocks = functional.adaptive_avg_pool2d(frames.double(), POOL)
         return (blocks - blocks.mean((2, 3), keepdim=True)).flatten(1)
 
 

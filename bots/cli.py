@@ -139,6 +139,47 @@ def told_fit(fitted: Fit) -> str:
     return "\n".join([*head, *rows, *kept, foretold])
 
 
+@bots.command("cells-gate")
+def cells_gate_command(
+    model: Annotated[
+        str, typer.Option(help="World model: neural, simulator, diffusion or transformer.")
+    ] = "neural",
+    worlds: Annotated[int, typer.Option(min=1, help="Generated evaluation worlds to play.")] = 8,
+    seed: Annotated[int, typer.Option(help="Same seed, same worlds and play.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """How often the same state falls in the same cell again: the gate is 95 %.
+
+    Exit codes: 0; 1 some kind of cell does not pass.
+    """
+    import json
+    from dataclasses import asdict
+
+    import torch
+    from rich.console import Console
+    from rich.table import Table
+
+    from bots.gate import gate
+    from worldmodel.gallery import generated_worlds
+    from worldmodel.models import load_model
+
+    torch.set_num_threads(1)
+    rows = gate(load_model(model), generated_worlds(worlds, seed, evaluation=True), seed)
+    if as_json:
+        typer.echo(json.dumps([{**asdict(row), "passes": row.passes} for row in rows], indent=2))
+    else:
+        title = f"{model}, {worlds} worlds: the same state in the same cell"
+        names = ("cells of", "again", "states", "same", "95 % limit", "different in one", "")
+        table = Table(*names, title=title)
+        for row in rows:
+            shares = (f"{row.same:.2%}", f"{row.lower:.1%}", f"{row.merged:.1%}")
+            table.add_row(
+                row.cells, row.again, f"{row.states:,}", *shares, "passes" if row.passes else "fails"
+            )
+        Console().print(table)
+    raise typer.Exit(0 if all(row.passes for row in rows) else 1)
+
+
 def _world(path: Path) -> CompiledWorld:
     """The compiled world of a package; ends the command where it is none."""
     from worldmodel.compiler import compile_world
