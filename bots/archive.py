@@ -245,11 +245,20 @@ class Archive:
 
     def take_in(self, played: Trajectory, origin: Origin) -> int:
         """Add what a trajectory reached; the number of new cells."""
+        before = len(self)
+        self.take_whole(played, origin, np.zeros(len(origin.seeds), np.int64))
+        return len(self) - before
+
+    def take_whole(self, played: Trajectory, origin: Origin, least: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Add what a trajectory reached, and keep at least the first ``least`` (B,) steps of each row.
+
+        (B,) segment numbers, -1 where nothing was kept.
+        """
         seen = _Seen.of(played, self.cells, origin)
         self.visited += np.bincount(seen.tile[seen.alive], minlength=self.visited.size)
         steps, rows, known = self._better(seen)
         marks = self._sooner(played, seen)
-        keep = np.zeros(seen.cell.shape[1], np.int64)
+        keep = least.copy()
         np.maximum.at(keep, rows, steps + 1)
         for _, step, row in marks:
             keep[row] = max(keep[row], step + 1)
@@ -265,7 +274,7 @@ class Archive:
             )
             self._improve(found, states, known)
         self._count_visits(seen)
-        return int((known < 0).sum())
+        return numbers
 
     def go_on(self, played: Trajectory, origin: Origin, keep: NDArray[np.int64]) -> NDArray[np.int64]:
         """Store the first ``keep`` (B,) steps of each row for recordings only; (B,) segment numbers."""

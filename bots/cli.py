@@ -40,6 +40,9 @@ def explore_command(
     player: Annotated[
         Path | None, typer.Option(help="Who plays the sample arm: a file of fit-player, else human/1.")
     ] = None,
+    parent: Annotated[
+        Path | None, typer.Option(help="Exploration (.npz) of the world that this remixes: go on from there.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Save the exploration to this .npz file.")] = None,
 ) -> None:
     """Explore one world and print what was reached: no detectors, no decision."""
@@ -48,17 +51,19 @@ def explore_command(
     from rich.progress import Progress as Bars
 
     from bots.coverage import open_tiles
-    from bots.exploration import Budget, Progress
+    from bots.exploration import Budget, Exploration, Progress
     from bots.explore import explore
     from bots.playermodel import PlayerFileError, load_player
     from bots.players import HUMAN
+    from bots.storage import StorageError
     from worldmodel.models import load_model
 
     torch.set_num_threads(1)  # several threads are slower on batches as small as these
     world = _world(path)
     try:
         who = HUMAN if player is None else load_player(player)
-    except PlayerFileError as error:
+        left = None if parent is None else Exploration.load(parent).legacy
+    except (PlayerFileError, StorageError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(BAD_INPUT) from error
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -69,7 +74,7 @@ def explore_command(
             bars.update(tasks[progress.arm], completed=progress.done, total=progress.total)
 
         budget = Budget(search_steps=steps, sample_episodes=episodes)
-        result = explore(load_model(model), world, budget, seed, show, player=who)
+        result = explore(load_model(model), world, budget, seed, show, inherit=left, player=who)
     typer.echo(summary(world.title, result, open_tiles(world)))
     if out is not None:
         result.save(out)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bots import storage
 from bots.coverage import CoverageStats
+from bots.legacy import Legacy
 from bots.recording import Playthrough
 
 ARMS = ("search", "sample")
@@ -107,6 +108,8 @@ class Exploration:
     coverage: CoverageStats
     happenings: tuple[Happening, ...] = ()
     sights: tuple[Sight, ...] = ()
+    legacy: Legacy | None = field(default=None, compare=False)
+    """What remixes of this world may go on from; None in older files."""
     scenes: tuple[int, int] = (0, 0)
     """Scenes that the search recordings show, and scenes that the search reached."""
     seconds: float = field(default=0.0, compare=False)
@@ -124,6 +127,8 @@ class Exploration:
         for arm, playthroughs in (("search", self.search), ("sample", self.sample)):
             packed, heads[arm] = storage.pack(playthroughs, arm)
             arrays |= packed | {f"{arm}.curve": self.curves[arm], f"{arm}.visited": self.visited[arm]}
+        if self.legacy is not None:
+            arrays |= {f"legacy.{name}": array for name, array in self.legacy.arrays().items()}
         simple = ("world", "model", "seed", "scenes", "seconds")
         meta = {name: getattr(self, name) for name in simple} | {
             "kind": "exploration",
@@ -142,6 +147,7 @@ class Exploration:
         if meta.get("kind") != "exploration":
             raise storage.StorageError(f"{path} holds no exploration; give the file that save() wrote")
         search, sample = (tuple(storage.unpack(arrays, meta["heads"][arm], arm)) for arm in ARMS)
+        left = {name.removeprefix("legacy."): a for name, a in arrays.items() if name.startswith("legacy.")}
         return cls(
             world=meta["world"],
             model=meta["model"],
@@ -154,6 +160,7 @@ class Exploration:
             coverage=CoverageStats(**meta["coverage"]),
             happenings=tuple(Happening(**h) for h in meta["happenings"]),
             sights=tuple(Sight(**s) for s in meta["sights"]),
+            legacy=Legacy(**left) if left else None,
             scenes=(meta["scenes"][0], meta["scenes"][1]),
             seconds=meta["seconds"],
         )

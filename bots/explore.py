@@ -23,6 +23,8 @@ from bots import storage
 from bots.coverage import CoverageStats
 from bots.evidence import gather
 from bots.exploration import Budget, Exploration, Progress
+from bots.inherit import take_over
+from bots.legacy import Legacy, legacy_of
 from bots.players import HUMAN, Player
 from bots.recording import EVIDENCE_BATCH, Playthrough
 from bots.risk import unseen_mass
@@ -38,7 +40,7 @@ CHECKPOINT_SECONDS = 5.0
 
 
 class CheckpointMismatch(ValueError):
-    """A checkpoint of another world, model, seed, budget or player."""
+    """A checkpoint of another world, model, seed, budget, inheritance or player."""
 
 
 def explore(  # noqa: PLR0913 - one call says all that an exploration is
@@ -49,6 +51,7 @@ def explore(  # noqa: PLR0913 - one call says all that an exploration is
     progress: Callable[[Progress], None] | None = None,
     *,
     replay_first: Sequence[Playthrough] = (),
+    inherit: Legacy | None = None,
     player: Player = HUMAN,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
@@ -56,15 +59,16 @@ def explore(  # noqa: PLR0913 - one call says all that an exploration is
     """Explore a world within a budget.
 
     ``replay_first`` are a remix's parents' playthroughs; their actions are carried out in this world before
-    anything else, and they are all among the recordings. ``player`` plays the sample arm, so the bounds hold
-    for people who play like it; its name, which carries its hash where it was fitted
+    anything else is explored, and they are all among the recordings. ``inherit`` is what the parent's
+    exploration left: the search goes on from there (:mod:`bots.inherit`). ``player`` plays the sample arm, so
+    the bounds hold for people who play like it; its name, which carries its hash where it was fitted
     (:mod:`bots.playermodel`), is in every sample playthrough. ``checkpoint`` is written every
     ``checkpoint_seconds`` and at the end, and gone on from when it is there; the caller removes it once the
     result is safe. Raises CheckpointMismatch when it belongs to another run, StorageError when it cannot
     be read.
     """
     began = time.monotonic()
-    run = _Run(model, world, budget or Budget(), seed, replay_first, player)
+    run = _Run(model, world, budget or Budget(), seed, replay_first, inherit, player)
     run.keep = _Keeper(run, checkpoint, checkpoint_seconds)
     report = progress or _silent
     run.keep.load()
@@ -86,10 +90,11 @@ class _Run:
         budget: Budget,
         seed: int,
         replay_first: Sequence[Playthrough],
+        inherit: Legacy | None,
         player: Player,
     ) -> None:
         self.model, self.world, self.budget, self.seed = model, world, budget, seed
-        self.player = player
+        self.inherit, self.player = inherit, player
         self.replay_first = [p.id for p in replay_first]
         self.search = Search(model, world, budget, seed, replay_first)
         self.episodes: list[Episode] = []
@@ -104,11 +109,14 @@ class _Run:
             "seed": self.seed,
             "budget": asdict(self.budget),
             "replay_first": self.replay_first,
+            "inherit": None if self.inherit is None else self.inherit.sha256,
             "player": self.player.name,
         }
 
     def search_all(self, report: Callable[[Progress], None]) -> None:
         search, total = self.search, self.budget.search_steps
+        if self.inherit is not None and not search.rounds:
+            take_over(search, self.inherit)
         while not search.finished:
             search.round()
             self.keep.now_and_then()
@@ -126,6 +134,7 @@ class _Run:
 
     def result(self, seconds: float) -> Exploration:
         search = self.search
+        left = legacy_of(self.world, search.archive)
         evidence = gather(self.model, self.world, search.archive, self.budget, search.replayed)
         tiles = [e.tiles for e in self.episodes]
         shape = (MAP_HEIGHT, MAP_WIDTH)
@@ -143,6 +152,7 @@ class _Run:
             coverage=self.coverage(),
             happenings=evidence.happenings,
             sights=evidence.sights,
+            legacy=left,
             scenes=evidence.scenes,
             seconds=seconds,
         )

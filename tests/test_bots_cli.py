@@ -32,6 +32,14 @@ def test_exploring_an_example_prints_what_was_reached_and_saves_it(tmp_path: Pat
         assert word in printed
     assert len(Exploration.load(out).sample) == 2
 
+    remix = ("explore", str(EXAMPLE), "--episodes", "1", "--seed", "6", "--steps", "1")
+    code, printed = run(*remix, "--parent", str(out))
+    assert code == 0, printed
+    assert int(printed.split(" cells in")[0].split()[-1].replace(",", "")) > 150, "with the parent's ways"
+    code, printed = run(*remix, "--parent", str(EXAMPLE / "world.yaml"))
+    assert code == 2
+    assert "cannot be read" in printed
+
 
 def test_what_is_no_package_is_refused_in_words(tmp_path: Path) -> None:
     code, printed = run("explore", str(tmp_path / "nothing"))
