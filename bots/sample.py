@@ -53,8 +53,10 @@ def sample_batch(
     seeds = [key_of(seed, _WORLD, n) for n in rows]
     spawns = [key_of(seed, _PLACE, n) % places for n in rows]
     keys = torch.tensor([key_of(seed, _HAND, n) for n in rows], device=model.device)
-    whole = Mixture.of([player], torch.zeros(len(rows), dtype=torch.int64, device=model.device))
-    played = play(model, model.spawn([world] * len(rows), seeds, spawns), whole, keys, budget.episode_steps)
+    everyone = Mixture.of([player], torch.zeros(len(rows), dtype=torch.int64, device=model.device))
+    played = play(
+        model, model.spawn([world] * len(rows), seeds, spawns), everyone, keys, budget.episode_steps
+    )
     cells = cells_of(model, world)
     shape = tuple(played.actions.shape)
     cell = host(cells.cells(played.flat())).reshape(shape)
