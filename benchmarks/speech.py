@@ -45,7 +45,7 @@ from moderation.labelled.speech import (
     under_music,
 )
 
-THREAT, MENACE = 0.5, 0.9
+THREAT, MENACE = 0.5, 0.7
 """Scores from which the default policy lets a person look at a threat."""
 RIGHT = 1 / 3
 """Most word errors per word with which a sentence still says what was said."""

@@ -100,6 +100,12 @@ def test_a_menace_is_found_among_other_sentences_and_told_alone(menace: Menace) 
     assert (found[0].start, found[0].end) == (3.0, 9.0)
 
 
+def test_punctuation_changes_nothing(menace: Menace) -> None:
+    threat = "I am going to break your legs when you come home"
+    assert score(menace, threat + "!!") == pytest.approx(score(menace, threat))
+    assert score(menace, threat.replace(" when", ", when") + ".") == pytest.approx(score(menace, threat))
+
+
 def test_letters_that_only_look_alike_change_little(menace: Menace) -> None:
     assert score(menace, "1 w1ll k1ll y0ur m0ther tonight") > 0.5
 

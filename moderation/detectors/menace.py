@@ -22,6 +22,7 @@ LONGEST = 40
 """Words that are judged at once."""
 FEWEST = 3
 """Words of a sentence that is judged alone."""
+_WORD = re.compile(r"[\w']+")
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
 
 
@@ -39,8 +40,13 @@ class Menace(Detector[Text]):
         modality="text",
         labels=("menace",),
         licence="Apache-2.0 (fine-tuned MiniLM-L6-v2)",
+        recall=0.72,
+        recall_source=(
+            "lower 95 % limit of 58 of 70 threats by another author than what it learned from, at .7, where"
+            " one of 170 look-alikes is flagged"
+        ),
         shipped=(
-            ("menace.safetensors", "62f6eacf2d9adc394207ef775ae8479fda53aa31c49ad864c670a54d5fb71661"),
+            ("menace.safetensors", "8332304869cfca12c5fc376544b2972f09d8be4ebc6c81e9a5f59e62a912ad2c"),
             ("vocabulary.txt", "b226bfc9154677e4a2720d55559b7e01501edad2f1552e195c6ddb27c5f0f08a"),
         ),
         cost_ms=12.0,
@@ -82,8 +88,11 @@ class Menace(Detector[Text]):
 
 
 def parts_of(text: str) -> Iterator[str]:
-    """Sentences and pairs of neighbours, each cut into at most LONGEST words, with no fewer than FEWEST."""
-    sentences = [found.group().strip() for found in _SENTENCE.finditer(text)]
+    """Sentences and pairs of neighbours, each cut into at most LONGEST words, with no fewer than FEWEST.
+
+    Without punctuation: of 70 threats 6 to 16 fewer were found where each ended with an exclamation mark.
+    """
+    sentences = [" ".join(_WORD.findall(found.group())) for found in _SENTENCE.finditer(text)]
     pairs = [" ".join(pair) for pair in pairwise(sentences)]
     for sentence in (*sentences, *pairs):
         words = sentence.split()

@@ -32,7 +32,7 @@ SCENES = 120
 OVER_MUSIC = 5.0
 """Decibels by which a voice is louder than the music, in every second utterance."""
 WORDS = {"slur": 0.5, "threat": 0.5}
-MENACE = {"menace": 0.8}
+MENACE = {"menace": 0.7}
 """Scores from which the default policy lets a person look."""
 
 

@@ -56,7 +56,7 @@ class Config:
     smoothing: float = 0.03
     seed: int = 0
     bare: float = 0.5
-    """Share of texts that are shown without punctuation."""
+    """Share of texts that are shown without punctuation, as the detector shows them all."""
     dropped: float = 0.05
     """Share of words left out."""
     joined: float = 0.2
