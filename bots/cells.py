@@ -74,7 +74,10 @@ class Cells:
         links = torch.from_numpy(world.links.astype(np.int64)).to(device)
         self._links = links
         self._portals = torch.from_numpy(world.portals.astype(np.int64)).to(device)
-        self._kind_links = _kind_links(tiles.view_as(links), links)
+        self.tiles = tiles.view_as(links)
+        """(MAP_HEIGHT, MAP_WIDTH) int64 of Tile, before anything was changed."""
+        self.things = _things(self.tiles, links)
+        """(MAP_HEIGHT, MAP_WIDTH) int64 :attr:`Mark.code` of each linked thing on the map, 0 elsewhere."""
         self.device = device
 
     def _changed(self, state: State, weights: Tensor) -> Tensor:
@@ -104,7 +107,7 @@ class Cells:
 
     def landmarks(self, state: State) -> Tensor:
         """(N, len(Event) * MAX_LINKS) bool by :attr:`Mark.code`: what on the screen could still happen."""
-        window = crop(self._kind_links.expand(len(state), -1, -1), tile_of(state.position), RADIUS, 0)
+        window = crop(self.things.expand(len(state), -1, -1), tile_of(state.position), RADIUS, 0)
         seen = torch.zeros(len(state), len(Event) * MAX_LINKS, dtype=torch.bool, device=self.device)
         seen.scatter_(1, window.flatten(1), True)
         seen[:, 0] = False
@@ -189,12 +192,11 @@ def cells_of(model: WorldModel, world: CompiledWorld) -> Cells:
     return SeenCells(world, model) if isinstance(model, ContextModel) else Cells(world, model.device)
 
 
-def _kind_links(tiles: Tensor, links: Tensor) -> Tensor:
-    """(1, H, W) int64 Mark.code of each linked thing on the map, 0 elsewhere."""
+def _things(tiles: Tensor, links: Tensor) -> Tensor:
     codes = torch.zeros_like(links)
     for kind, event in zip(KINDS, _KIND_EVENTS, strict=True):
         codes = torch.where(tiles == kind, int(event) * MAX_LINKS + links, codes)
-    return codes[None]
+    return codes
 
 
 def host(tensor: Tensor) -> NDArray[np.int64]:

@@ -77,7 +77,47 @@ class FirstVisit:
         return new.float()
 
 
-class WorldVecEnv(VecEnv):
+class BatchedVecEnv(VecEnv):
+    """What VecEnv asks for of an environment whose rows share all their attributes."""
+
+    _actions: NDArray[np.int64] | None = None
+
+    def step_async(self, actions: NDArray[np.int64]) -> None:
+        self._actions = np.asarray(actions, np.int64)
+
+    def _taken(self, device: torch.device) -> Tensor:
+        """(B,) int64: the actions that ``step_async`` was given, once."""
+        if self._actions is None:
+            raise RuntimeError("step_wait() without step_async()")
+        actions, self._actions = self._actions, None
+        return torch.from_numpy(actions).to(device)
+
+    def close(self) -> None:
+        """Nothing to free: the model belongs to the caller."""
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        return [getattr(self, attr_name)] * len(list(self._get_indices(indices)))
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        if len(list(self._get_indices(indices))) != self.num_envs:
+            raise ValueError("rows share their attributes: set them for all rows at once")
+        setattr(self, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        result = getattr(self, method_name)(*method_args, **method_kwargs)
+        return [result] * len(list(self._get_indices(indices)))
+
+    def env_is_wrapped(
+        self,
+        wrapper_class: type[gymnasium.Wrapper[Any, Any, Any, Any]],  # noqa: ARG002
+        indices: VecEnvIndices = None,
+    ) -> list[bool]:
+        return [False] * len(list(self._get_indices(indices)))
+
+
+class WorldVecEnv(BatchedVecEnv):
     """``rows`` episodes at once, row i in world i modulo the number of worlds.
 
     ``observe="tiles"`` gives a Dict of ``tiles`` (CHANNELS, WINDOW, WINDOW) float32 0 or 1, the classes of
@@ -115,7 +155,6 @@ class WorldVecEnv(VecEnv):
         self._elapsed = np.zeros(rows, np.int64)
         self._limit = np.full(rows, episode_steps, np.int64)
         self._return = np.zeros(rows, np.float64)
-        self._actions: NDArray[np.int64] | None = None
         self.state = self._spawn(range(rows))
         self._top_view = top_views(model, self.state)
 
@@ -142,14 +181,8 @@ class WorldVecEnv(VecEnv):
         self._begun[np.asarray(rows)] += 1
         return self.model.spawn(worlds, seeds, places if self.spawn is None else [self.spawn] * len(worlds))
 
-    def step_async(self, actions: NDArray[np.int64]) -> None:
-        self._actions = np.asarray(actions, np.int64)
-
     def step_wait(self) -> VecEnvStepReturn:
-        if self._actions is None:
-            raise RuntimeError("step_wait() without step_async()")
-        actions = torch.from_numpy(self._actions).to(self.model.device)
-        self._actions = None
+        actions = self._taken(self.model.device)
         self.state, seen = self.model.step(self.state, actions, render=self.observe == "frames")
         rewards = self.reward(self.state, seen).cpu().numpy().astype(np.float32)
         self._elapsed += 1
@@ -203,32 +236,6 @@ class WorldVecEnv(VecEnv):
     def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
         """(FRAME, FRAME, 3) pictures of every row."""
         return list(self.model.render(self.state).permute(0, 2, 3, 1).cpu().numpy())
-
-    # ---- what VecEnv asks for ----------------------------------------------------------------------------
-
-    def close(self) -> None:
-        """Nothing to free: the model belongs to the caller."""
-
-    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        return [getattr(self, attr_name)] * len(list(self._get_indices(indices)))
-
-    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        if len(list(self._get_indices(indices))) != self.num_envs:
-            raise ValueError("rows share their attributes: set them for all rows at once")
-        setattr(self, attr_name, value)
-
-    def env_method(
-        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
-    ) -> list[Any]:
-        result = getattr(self, method_name)(*method_args, **method_kwargs)
-        return [result] * len(list(self._get_indices(indices)))
-
-    def env_is_wrapped(
-        self,
-        wrapper_class: type[gymnasium.Wrapper[Any, Any, Any, Any]],  # noqa: ARG002
-        indices: VecEnvIndices = None,
-    ) -> list[bool]:
-        return [False] * len(list(self._get_indices(indices)))
 
 
 def _space(observe: Literal["tiles", "frames"]) -> gymnasium.Space[Any]:

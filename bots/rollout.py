@@ -35,6 +35,17 @@ class Trajectory:
         """The states after the given steps (N,) of the given rows (N,)."""
         return _pick(self.states, (steps, rows))
 
+    def of_rows(self, rows: slice) -> Trajectory:
+        """Some of the rows."""
+        return Trajectory(
+            start=self.start[rows],
+            states=State(**{f.name: getattr(self.states, f.name)[:, rows] for f in fields(State)}),
+            actions=self.actions[:, rows],
+            events=self.events[:, rows],
+            clips=self.clips[:, rows],
+            alive=self.alive[:, rows],
+        )
+
     def flat(self) -> State:
         """All T x B states as rows, step after step."""
         return State(**{f.name: getattr(self.states, f.name).flatten(0, 1) for f in fields(State)})

@@ -16,6 +16,7 @@ from bots.cells import cells_of
 from bots.coverage import discovery_rate
 from bots.dice import key_of
 from bots.exploration import Budget
+from bots.generalist import Generalist
 from bots.players import (
     PERSONAS,
     Collector,
@@ -58,8 +59,11 @@ class Search:
         budget: Budget,
         seed: int,
         replay_first: Sequence[Playthrough] = (),
+        explorers: Sequence[tuple[Player, float]] | None = None,
     ) -> None:
+        """``explorers``: who explores after a return and how often, in place of EXPLORERS."""
         self.model, self.world, self.budget, self.seed = model, world, budget, seed
+        self.explorers = EXPLORERS if explorers is None else explorers
         self.archive = Archive(world, cells_of(model, world))
         self.steps = 0
         self.rounds = 0
@@ -103,7 +107,8 @@ class Search:
         budget = self.budget
         chance = np.random.default_rng(key_of(self.seed, _CHOICE, self.rounds))
         picked = self.archive.choose(budget.batch, budget.path_steps, chance)
-        players, shares = zip(*EXPLORERS, strict=True)
+        players = [_informed(player, self.archive) for player, _ in self.explorers]
+        shares = [share for _, share in self.explorers]
         choice = chance.choice(len(players), size=budget.batch, p=np.array(shares) / sum(shares))
         state, origin = self.archive.origin(picked, [players[i].name for i in choice])
         return self._play(state, players, choice, budget.round_steps), origin
@@ -178,6 +183,11 @@ class Search:
         for i, (code, moment, taken) in enumerate(meta["marks"]):
             archive.marks[code] = (Moment(**moment), taken)
             archive.mark_states[code] = states[count + i : count + i + 1]
+
+
+def _informed(player: Player, archive: Archive) -> Player:
+    """The player, who knows what the search knows if it can make use of it."""
+    return player.informed(archive) if isinstance(player, Generalist) else player
 
 
 def _batches(world: CompiledWorld, playthroughs: Sequence[Playthrough]) -> list[list[Playthrough]]:
