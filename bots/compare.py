@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bots.archive import Archive
 from bots.cells import Mark
 from bots.exploration import Budget
 from bots.generalist import Generalist
@@ -28,6 +29,7 @@ from worldmodel.simulator import Simulator
 
 Explorers = Sequence[tuple[Player, float]]
 RESAMPLES = 10_000
+REFERENCES = ("sticky", "scripted")
 METRICS = ("cells", "tiles", "happenings")
 MISHAPS = (Event.HURT, Event.DIED)
 """Events that are no discovery."""
@@ -48,23 +50,30 @@ class Score:
     marks: tuple[int, ...]
     """Codes of what happened (:class:`bots.cells.Mark`), mishaps left out."""
     seconds: float
+    """Processor time up to here: other processes on the machine do not count."""
+
+
+class Difference(NamedTuple):
+    """A mean difference and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
 class Row:
-    """An arm at a budget: means over worlds, and how far it is ahead of the first arm."""
+    """An arm at a budget: means over worlds, and how far it is ahead of the arms without a generalist."""
 
     arm: str
     budget: int
     metric: str
     mean: float
     """Cells, or the share of what any run found in that world."""
-    ahead: float
-    low: float
-    high: float
-    """95 % of the difference to the first arm, paired by world."""
+    ahead: dict[str, Difference]
+    """Of each of REFERENCES, paired by world."""
     seconds: float
-    """Mean of a run."""
+    """Processor time of a run up to here, mean."""
 
 
 SHARES = (0.25, 0.5, 1.0)
@@ -85,25 +94,32 @@ def mixed_in(explorers: Explorers, player: Player, share: float) -> Explorers:
     return [*left, (player, share)]
 
 
-def run(arm: str, explorers: Explorers, number: int, seed: int, budget: int) -> Score:
-    """One search over evaluation world ``number``, which ends by its budget only."""
-    limits = Budget(search_steps=budget, floor=0.0)
-    search = Search(
-        Simulator(), generated_world(EVALUATION_NUMBERS + number), limits, seed, explorers=explorers
-    )
-    began = time.perf_counter()
-    while not search.finished:
-        search.round()
-    archive = search.archive
+def run(arm: str, explorers: Explorers, number: int, seed: int, budgets: Sequence[int]) -> Iterator[Score]:
+    """One search over evaluation world ``number``; what it had found when each of the budgets was spent.
+
+    Personas play from the start for one round only, so that the arms differ in all the rest.
+    """
+    limits = Budget(search_steps=max(budgets), floor=0.0)
+    limits = replace(limits, episode_steps=limits.round_steps)
+    world = generated_world(EVALUATION_NUMBERS + number)
+    search = Search(Simulator(), world, limits, seed, explorers=explorers)
+    began = time.process_time()
+    for budget in sorted(budgets):
+        while search.steps < budget:
+            search.round()
+        yield _score(arm, number, seed, budget, search.archive, time.process_time() - began)
+
+
+def _score(arm: str, world: int, seed: int, budget: int, archive: Archive, seconds: float) -> Score:
     return Score(
         arm=arm,
-        world=number,
+        world=world,
         seed=seed,
         budget=budget,
         cells=len(archive),
         tiles=tuple(np.flatnonzero(archive.visited).tolist()),
         marks=tuple(sorted(code for code in archive.marks if Mark.of(code).event not in MISHAPS)),
-        seconds=time.perf_counter() - began,
+        seconds=seconds,
     )
 
 
@@ -112,33 +128,34 @@ def compare(
     worlds: Sequence[int],
     seeds: Sequence[int],
     budgets: Sequence[int],
-    report: Callable[[Score], None],
-) -> list[Score]:
-    """Every arm on every world with every seed and budget."""
-    scores = []
+) -> Iterator[Score]:
+    """Every arm on every world with every seed, at every budget."""
     for number in worlds:
-        for budget in budgets:
-            for seed in seeds:
-                for arm, explorers in contenders.items():
-                    score = run(arm, explorers, number, seed, budget)
-                    report(score)
-                    scores.append(score)
-    return scores
+        for seed in seeds:
+            for arm, explorers in contenders.items():
+                yield from run(arm, explorers, number, seed, budgets)
 
 
 def table(scores: Sequence[Score]) -> list[Row]:
     """Means and paired differences. What any run found in a world stands for what there is to be found."""
-    names = list(dict.fromkeys(score.arm for score in scores))
-    rows = []
-    for budget in sorted({score.budget for score in scores}):
-        chosen = [score for score in scores if score.budget == budget]
-        for metric in METRICS:
-            values = {name: _by_world(chosen, scores, name, metric) for name in names}
-            for name in names:
-                spent = float(np.mean([score.seconds for score in chosen if score.arm == name]))
-                ahead, low, high = _ahead(values[name] - values[names[0]])
-                rows.append(Row(name, budget, metric, float(values[name].mean()), ahead, low, high, spent))
-    return rows
+    budgets = sorted({score.budget for score in scores})
+    return [row for budget in budgets for metric in METRICS for row in _rows(scores, budget, metric)]
+
+
+def _rows(scores: Sequence[Score], budget: int, metric: str) -> Iterator[Row]:
+    chosen = [score for score in scores if score.budget == budget]
+    names = list(dict.fromkeys(score.arm for score in chosen))
+    values = {name: _by_world(chosen, scores, name, metric) for name in names}
+    for name in names:
+        others = [other for other in REFERENCES if other in names and other != name]
+        yield Row(
+            arm=name,
+            budget=budget,
+            metric=metric,
+            mean=float(values[name].mean()),
+            ahead={other: _ahead(values[name] - values[other]) for other in others},
+            seconds=float(np.mean([score.seconds for score in chosen if score.arm == name])),
+        )
 
 
 def _by_world(chosen: Sequence[Score], scores: Sequence[Score], arm: str, metric: str) -> NDArray[np.float64]:
@@ -163,12 +180,11 @@ def _union(scores: Sequence[Score], metric: str) -> int:
     return max(1, len(set().union(*sets)))
 
 
-def _ahead(differences: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean and its 95 % percentile interval."""
-    mean = float(differences.mean())
+def _ahead(differences: NDArray[np.float64]) -> Difference:
+    """The percentile interval of the mean over worlds (W,)."""
     drawn = np.random.default_rng(0).integers(0, len(differences), (RESAMPLES, len(differences)))
     low, high = np.quantile(differences[drawn].mean(1), [0.025, 0.975])
-    return mean, float(low), float(high)
+    return Difference(float(differences.mean()), float(low), float(high))
 
 
 def save(scores: Sequence[Score], rows: Sequence[Row], path: Path) -> None:
