@@ -107,10 +107,11 @@ def run(arm: str, explorers: Explorers, number: int, seed: int, budgets: Sequenc
     for budget in sorted(budgets):
         while search.steps < budget:
             search.round()
-        yield _score(arm, number, seed, budget, search.archive, time.process_time() - began)
+        yield score_of(arm, number, seed, budget, search.archive, time.process_time() - began)
 
 
-def _score(arm: str, world: int, seed: int, budget: int, archive: Archive, seconds: float) -> Score:
+def score_of(arm: str, world: int, seed: int, budget: int, archive: Archive, seconds: float) -> Score:
+    """What an archive holds after a budget."""
     return Score(
         arm=arm,
         world=world,

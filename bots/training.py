@@ -23,7 +23,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.utils import FloatSchedule, set_random_seed
-from torch import Tensor
+from torch import Tensor, nn
 
 from bots.dice import key_of
 from bots.generalist import REPEAT, Policy, Trunk, save_policy
@@ -116,13 +116,14 @@ class Bootstrap(BaseCallback):
     """
 
     def _on_step(self) -> bool:
-        infos = self.locals["infos"]
+        assert isinstance(self.model, PPO)
+        infos, policy = self.locals["infos"], self.model.policy
         if infos[0].get("TimeLimit.truncated"):
             lasts = [info["terminal_observation"] for info in infos]
             stacked = {name: np.stack([last[name] for last in lasts]) for name in lasts[0]}
             with torch.no_grad():
-                values = self.model.policy.predict_values(self.model.policy.obs_to_tensor(stacked)[0])
-            self.locals["rewards"] += self.model.gamma * values[:, 0].cpu().numpy()  # type: ignore[attr-defined]
+                values = policy.predict_values(policy.obs_to_tensor(stacked)[0])
+            self.locals["rewards"] += self.model.gamma * values[:, 0].cpu().numpy()
             for info in infos:
                 info["TimeLimit.truncated"] = False
         return True
@@ -147,18 +148,26 @@ def new_learner(env: ReturnVecEnv, config: TrainConfig, device: str) -> PPO:
 
 def policy_of(learner: PPO) -> Policy:
     """The network that a learner trains, on its own."""
-    trained, policy = learner.policy, Policy()
-    policy.trunk.load_state_dict(trained.features_extractor.trunk.state_dict())
-    policy.action.load_state_dict(trained.action_net.state_dict())
-    policy.value.load_state_dict(trained.value_net.state_dict())
+    policy = Policy()
+    for mine, theirs in _pairs(policy, learner):
+        mine.load_state_dict(theirs.state_dict())
     return policy
 
 
 def put_policy(learner: PPO, policy: Policy) -> None:
     """Let a learner go on from a policy."""
-    learner.policy.features_extractor.trunk.load_state_dict(policy.trunk.state_dict())
-    learner.policy.action_net.load_state_dict(policy.action.state_dict())
-    learner.policy.value_net.load_state_dict(policy.value.state_dict())
+    for mine, theirs in _pairs(policy, learner):
+        theirs.load_state_dict(mine.state_dict())
+
+
+def _pairs(policy: Policy, learner: PPO) -> Iterator[tuple[nn.Module, nn.Module]]:
+    """The same parts of both."""
+    trained = learner.policy
+    features = trained.features_extractor
+    assert isinstance(features, Features)
+    yield policy.trunk, features.trunk
+    yield policy.action, trained.action_net
+    yield policy.value, trained.value_net
 
 
 def practice(config: TrainConfig, leg: int, device: str) -> ReturnVecEnv:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from bots.dice import key_of
-from worldmodel.board import LayoutError, Plan, Wanted
+from worldmodel.board import LayoutError, Place, Plan, Wanted
 from worldmodel.compiled import Clip, CompiledWorld, Mechanics
 from worldmodel.constants import MAX_ENEMIES, MOVERS, TILE, TILE_CLASSES, LeverEffect, Mover
 from worldmodel.layout import generate
@@ -23,7 +23,8 @@ TOP_SHARE = 0.4
 """Share of worlds that are seen from above."""
 _JUMPS = (60, 105)
 """Heights of jumps, units: just under two tiles to a little over three."""
-_WHERE = ("near", "mid", "far", "far", "door")
+_OPEN: tuple[Place, ...] = ("near", "mid", "far")
+_WHERE: tuple[Place, ...] = (*_OPEN, "far", "door")
 _ENEMIES = (Mover.WALKER, Mover.GHOST, Mover.CHASER, Mover.FLYER, Mover.SPIDER)
 
 
@@ -102,7 +103,7 @@ def _objects(rng: np.random.Generator) -> tuple[Wanted, ...]:
 
 
 def _wanted(rng: np.random.Generator, index: int, kind: str, doors: int) -> Wanted:
-    places = ("near", "mid", "far") if kind in {"door", "opener"} or not doors else _WHERE
+    places = _OPEN if kind in {"door", "opener"} or not doors else _WHERE
     effect = {"opener": LeverEffect.OPEN, "flash": LeverEffect.FLASH}.get(kind, LeverEffect.NONE)
     return Wanted(
         index=index,
