@@ -20,14 +20,12 @@ from numpy.typing import NDArray
 from bots.archive import Archive
 from bots.cells import Mark
 from bots.exploration import Budget
-from bots.generalist import Generalist
 from bots.players import Player, StickyRandom
-from bots.search import EXPLORERS, Search
+from bots.search import SCRIPTED, Explorers, Search, mixed_in
 from bots.worlds import EVALUATION_NUMBERS, generated_world
 from worldmodel.constants import Event
 from worldmodel.simulator import Simulator
 
-Explorers = Sequence[tuple[Player, float]]
 RESAMPLES = 10_000
 REFERENCES = ("sticky", "scripted")
 METRICS = ("cells", "tiles", "happenings")
@@ -63,7 +61,7 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """An arm at a budget: means over worlds, and how far it is ahead of the arms without a generalist."""
+    """An arm at a budget: its mean over worlds, and how far it is ahead of others."""
 
     arm: str
     budget: int
@@ -71,7 +69,7 @@ class Row:
     mean: float
     """Cells, or the share of what any run found in that world."""
     ahead: dict[str, Difference]
-    """Of each of REFERENCES, paired by world."""
+    """Of each reference, paired by world."""
     seconds: float
     """Processor time of a run up to here, mean."""
 
@@ -82,16 +80,8 @@ SHARES = (0.25, 0.5, 1.0)
 
 def arms(player: Player, shares: Sequence[float] = SHARES) -> dict[str, Explorers]:
     """Sticky actions only, the players that write their own rules, and both with the generalist mixed in."""
-    scripted = [(p, share) for p, share in EXPLORERS if not isinstance(p, Generalist)]
-    mixed = {f"generalist {share:.0%}": mixed_in(scripted, player, share) for share in shares}
-    return {"sticky": [(StickyRandom(), 1.0)], "scripted": scripted, **mixed}
-
-
-def mixed_in(explorers: Explorers, player: Player, share: float) -> Explorers:
-    """``player`` with a share 0..1 of the returns, the others with what is left."""
-    whole = sum(weight for _, weight in explorers)
-    left = [(p, (1 - share) * weight / whole) for p, weight in explorers] if share < 1 else []
-    return [*left, (player, share)]
+    mixed = {f"generalist {share:.0%}": mixed_in(SCRIPTED, player, share) for share in shares}
+    return {"sticky": ((StickyRandom(), 1.0),), "scripted": SCRIPTED, **mixed}
 
 
 def run(arm: str, explorers: Explorers, number: int, seed: int, budgets: Sequence[int]) -> Iterator[Score]:
@@ -137,18 +127,23 @@ def compare(
                 yield from run(arm, explorers, number, seed, budgets)
 
 
-def table(scores: Sequence[Score]) -> list[Row]:
-    """Means and paired differences. What any run found in a world stands for what there is to be found."""
+def table(scores: Sequence[Score], references: Sequence[str] = REFERENCES) -> list[Row]:
+    """Means, and paired differences to the arms ``references``.
+
+    What any run found in a world stands for what there is to be found in it.
+    """
     budgets = sorted({score.budget for score in scores})
-    return [row for budget in budgets for metric in METRICS for row in _rows(scores, budget, metric)]
+    return [
+        row for budget in budgets for metric in METRICS for row in _rows(scores, budget, metric, references)
+    ]
 
 
-def _rows(scores: Sequence[Score], budget: int, metric: str) -> Iterator[Row]:
+def _rows(scores: Sequence[Score], budget: int, metric: str, references: Sequence[str]) -> Iterator[Row]:
     chosen = [score for score in scores if score.budget == budget]
     names = list(dict.fromkeys(score.arm for score in chosen))
     values = {name: _by_world(chosen, scores, name, metric) for name in names}
     for name in names:
-        others = [other for other in REFERENCES if other in names and other != name]
+        others = [other for other in references if other in names and other != name]
         yield Row(
             arm=name,
             budget=budget,

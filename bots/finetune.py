@@ -35,6 +35,16 @@ RND_SHARE, E3B_SHARE = 0.1, 0.02
 """Coefficients at which the bonus of a round is about as much as its new cells."""
 
 
+def tune(
+    policy: Policy, worlds: Sequence[int], seeds: Sequence[int], budgets: Sequence[int]
+) -> Iterator[Score]:
+    """Every one of ARMS on every world with every seed, at every budget."""
+    for number in worlds:
+        for seed in seeds:
+            for arm in ARMS:
+                yield from explored(arm, policy, number, seed, budgets)
+
+
 def explored(arm: str, policy: Policy, number: int, seed: int, budgets: Sequence[int]) -> Iterator[Score]:
     """Evaluation world ``number`` explored by one of ARMS; what it had found at each of the budgets."""
     model, world = Simulator(), generated_world(EVALUATION_NUMBERS + number)

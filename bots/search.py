@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bots import storage
 from bots.archive import Archive, Entries, Moment, Origin, Segment
-from bots.cells import cells_of
+from bots.cells import SeenCells, cells_of
 from bots.coverage import discovery_rate
 from bots.dice import key_of
 from bots.exploration import Budget
@@ -35,7 +35,18 @@ from worldmodel.compiled import CompiledWorld
 from worldmodel.constants import EVENTS, Action
 from worldmodel.protocol import State, WorldModel, concatenate
 
-EXPLORERS: tuple[tuple[Player, float], ...] = (
+Explorers = Sequence[tuple[Player, float]]
+"""Players, and how often each explores after a return."""
+
+
+def mixed_in(explorers: Explorers, player: Player, share: float) -> Explorers:
+    """``player`` with a share 0..1 of the returns, the others with what is left."""
+    whole = sum(weight for _, weight in explorers)
+    left = [(p, (1 - share) * weight / whole) for p, weight in explorers] if share < 1 else []
+    return (*left, (player, share))
+
+
+SCRIPTED: Explorers = (
     (StickyRandom(), 0.45),
     (Interactor(), 0.15),
     (Collector(), 0.12),
@@ -43,6 +54,10 @@ EXPLORERS: tuple[tuple[Player, float], ...] = (
     (WallHugger(), 0.10),
     (Spammer(), 0.06),
 )
+"""Those who go by rules."""
+GENERALIST_SHARE = 0.5
+"""Of the returns; measured, see ``bots/weights/README.md``."""
+EXPLORERS = mixed_in(SCRIPTED, Generalist(), GENERALIST_SHARE)
 """Who explores after a return, and how often."""
 PERSONA_SHARE = 0.15
 """Share of the search's steps that personas play from the start, before anything is returned to."""
@@ -59,12 +74,14 @@ class Search:
         budget: Budget,
         seed: int,
         replay_first: Sequence[Playthrough] = (),
-        explorers: Sequence[tuple[Player, float]] | None = None,
+        explorers: Explorers | None = None,
     ) -> None:
-        """``explorers``: who explores after a return and how often, in place of EXPLORERS."""
+        """``explorers``: who explores after a return, in place of EXPLORERS."""
         self.model, self.world, self.budget, self.seed = model, world, budget, seed
-        self.explorers = EXPLORERS if explorers is None else explorers
         self.archive = Archive(world, cells_of(model, world))
+        # A model that plays from pixels has no state from which to tell what the screen shows.
+        usual = SCRIPTED if isinstance(self.archive.cells, SeenCells) else EXPLORERS
+        self.explorers = usual if explorers is None else explorers
         self.steps = 0
         self.rounds = 0
         self.curve: list[tuple[int, int]] = []

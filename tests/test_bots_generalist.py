@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from bots import cli
 from bots.archive import Archive
 from bots.cells import Cells, Mark
-from bots.compare import arms, compare, mixed_in, table
+from bots.compare import arms, compare, table
 from bots.dice import uniforms
 from bots.exploration import Budget
 from bots.generalist import (
@@ -36,12 +36,13 @@ from bots.generalist import (
 from bots.players import DICE, Mixture, StickyRandom, act, fresh_memory
 from bots.returning import DECISIONS, FIRST_TIME, Course, ReturnVecEnv
 from bots.rollout import play
-from bots.search import Search
+from bots.search import EXPLORERS, GENERALIST_SHARE, SCRIPTED, Search, mixed_in
 from bots.training import Run, TrainConfig, policy_of
 from bots.view import RADIUS, WINDOW, look, top_views
 from bots.worlds import EVALUATION_NUMBERS, TRAINING_NUMBERS, generated_world
 from tests.bot_worlds import bot_world
 from worldmodel.constants import ACTIONS, MAP_WIDTH, Action, Event, Tile
+from worldmodel.models import load_model
 from worldmodel.simulator import Simulator
 
 BUDGET = Budget(search_steps=4_000, sample_episodes=0, batch=32, round_steps=24, window=2_000)
@@ -191,6 +192,14 @@ def test_a_search_with_it_goes_on_from_a_snapshot_to_the_same_archive() -> None:
     assert np.array_equal(again.archive.visited, whole.archive.visited)
     players = {segment.player for segment in whole.archive.tree.segments}
     assert {"generalist/1", "sticky-random/1"} <= players
+
+
+def test_it_has_its_share_of_the_returns_where_the_model_has_a_state_to_see() -> None:
+    diffusion = load_model("diffusion")
+
+    assert {p.name: share for p, share in EXPLORERS}["generalist/1"] == GENERALIST_SHARE
+    assert Search(Simulator(), bot_world(), BUDGET, 1).explorers == EXPLORERS
+    assert Search(diffusion, bot_world(), BUDGET, 1).explorers == SCRIPTED
 
 
 def test_it_knows_in_a_round_what_the_search_found_before() -> None:
