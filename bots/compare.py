@@ -27,6 +27,8 @@ from worldmodel.constants import Event
 from worldmodel.simulator import Simulator
 
 RESAMPLES = 10_000
+SHARES = (0.25, 0.5, 1.0)
+"""Of the generalist among the explorers."""
 REFERENCES = ("sticky", "scripted")
 METRICS = ("cells", "tiles", "happenings")
 MISHAPS = (Event.HURT, Event.DIED)
@@ -74,12 +76,8 @@ class Row:
     """Processor time of a run up to here, mean."""
 
 
-SHARES = (0.25, 0.5, 1.0)
-"""Of the generalist among the explorers."""
-
-
 def arms(player: Player, shares: Sequence[float] = SHARES) -> dict[str, Explorers]:
-    """Sticky actions only, the players that write their own rules, and both with the generalist mixed in."""
+    """Sticky actions only, the players that go by rules, and those with the generalist mixed in."""
     mixed = {f"generalist {share:.0%}": mixed_in(SCRIPTED, player, share) for share in shares}
     return {"sticky": ((StickyRandom(), 1.0),), "scripted": SCRIPTED, **mixed}
 

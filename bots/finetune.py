@@ -27,12 +27,12 @@ from bots.worlds import EVALUATION_NUMBERS, generated_world
 from worldmodel.protocol import WorldModel
 from worldmodel.simulator import Simulator
 
-TUNING = TrainConfig(courses=1, rows=Budget.batch, learning_rate=2e-4, batch=512, epochs=2)
-"""A third of pretraining's rate: a world's few rounds must not undo it."""
+TUNING = TrainConfig(courses=1, rows=Budget.batch, learning_rate=3e-4, batch=512, epochs=2)
+"""Less than half of pretraining's rate: a world's few rounds must not undo it."""
 ARMS = ("frozen", "tuned", "tuned, RND", "tuned, E3B")
 """The policy left as it is; tuned on new cells alone; on an intrinsic reward as well."""
 RND_SHARE, E3B_SHARE = 0.1, 0.02
-"""Coefficients at which the bonus of a round is about as much as its new cells."""
+"""Coefficients of the bonuses, beside 1 for a new tile."""
 
 
 def tune(
@@ -53,10 +53,11 @@ def explored(arm: str, policy: Policy, number: int, seed: int, budgets: Sequence
     learner = new_learner(env, TUNING, "cpu")
     put_policy(learner, policy)
     set_random_seed(key_of(seed, number) % 2**31)
-    began, steps, observation = time.process_time(), 0, env.reset()
+    observation = env.reset() if arm == "frozen" else None  # a learner resets it itself
+    began, steps = time.process_time(), 0
     for budget in sorted(budgets):
         while steps < budget:
-            if arm == "frozen":
+            if observation is not None:
                 observation = _play(learner, env, observation)
             else:
                 learner.learn(env.num_envs * DECISIONS, Bootstrap(), reset_num_timesteps=False)

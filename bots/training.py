@@ -31,7 +31,7 @@ from bots.returning import DECISIONS, Course, ReturnVecEnv
 from bots.worlds import TRAINING_NUMBERS, generated_world
 from worldmodel.simulator import Simulator
 
-CHECKPOINT, CURVE, WEIGHTS = "checkpoint.zip", "curve.json", "generalist.safetensors"
+CURVE, WEIGHTS = "curve.json", "generalist.safetensors"
 _WORLD, _LIFE, _LEG = 1, 2, 3
 cached_world = lru_cache(maxsize=512)(generated_world)
 
@@ -134,6 +134,7 @@ def new_learner(env: ReturnVecEnv, config: TrainConfig, device: str) -> PPO:
     return PPO(
         "MultiInputPolicy",
         env,
+        learning_rate=config.learning_rate,
         n_steps=DECISIONS,
         batch_size=config.batch,
         n_epochs=config.epochs,
@@ -216,20 +217,21 @@ class Run:
         return True
 
     def _begin(self, *, resume: bool) -> PPO | None:
-        checkpoint = self.out / CHECKPOINT
-        if not checkpoint.exists():
+        curve = self.out / CURVE
+        if not curve.exists():
             return None
         if not resume:
-            raise FileExistsError(
-                f"{checkpoint} is there: go on from it with --resume, or give another --out"
-            )
-        saved = json.loads((self.out / CURVE).read_text(encoding="utf-8"))
+            raise FileExistsError(f"{curve} is there: go on from it with --resume, or give another --out")
+        saved = json.loads(curve.read_text(encoding="utf-8"))
         mine = json.loads(json.dumps(asdict(self.config)))
         if saved["config"] != mine:
             differing = sorted(name for name in mine if saved["config"].get(name) != mine[name])
-            raise ValueError(f"{checkpoint} is of another run: its {', '.join(differing)} differ")
+            raise ValueError(f"{curve} is of another run: its {', '.join(differing)} differ")
         self.curve = [Leg(**leg) for leg in saved["legs"]]
-        return PPO.load(checkpoint, device=self.device)
+        return PPO.load(self._checkpoint(len(self.curve)), device=self.device)
+
+    def _checkpoint(self, legs: int) -> Path:
+        return self.out / f"checkpoint-{legs}.zip"
 
     def _leg(self, learner: PPO | None) -> PPO:
         began, number = time.monotonic(), len(self.curve)
@@ -258,9 +260,12 @@ class Run:
         )
 
     def _save(self, learner: PPO) -> None:
-        """The checkpoint, the curve up to it and the weights; the curve last, for it says where to go on."""
+        """The curve is replaced last: it names the checkpoint from which to go on."""
         self.out.mkdir(parents=True, exist_ok=True)
-        learner.save(self.out / CHECKPOINT)
+        learner.save(self._checkpoint(len(self.curve)))
         save_policy(policy_of(learner), self.out / WEIGHTS)
         curve = {"config": asdict(self.config), "legs": [asdict(leg) for leg in self.curve]}
-        (self.out / CURVE).write_text(json.dumps(curve, indent=1), encoding="utf-8")
+        written = self.out / f"{CURVE}.new"
+        written.write_text(json.dumps(curve, indent=1), encoding="utf-8")
+        written.replace(self.out / CURVE)
+        self._checkpoint(len(self.curve) - 1).unlink(missing_ok=True)

@@ -297,6 +297,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path) -> No
     assert Run(tmp_path / "cut", config).train(lambda *_: None, resume=True)
 
     assert weights_of(tmp_path / "cut") == weights_of(tmp_path / "whole")
+    assert [path.name for path in sorted((tmp_path / "cut").glob("checkpoint*"))] == ["checkpoint-2.zip"]
 
 
 def test_a_run_is_not_overwritten_and_not_gone_on_with_otherwise(tmp_path: Path) -> None:
@@ -323,7 +324,7 @@ def test_the_network_that_was_trained_is_the_one_that_plays(tmp_path: Path) -> N
     from stable_baselines3 import PPO
 
     Run(tmp_path, TINY).train(lambda *_: None, resume=False)
-    learner = PPO.load(tmp_path / "checkpoint.zip")
+    learner = PPO.load(tmp_path / "checkpoint-1.zip")
     observation = practice_env().reset()
 
     tensors, _ = learner.policy.obs_to_tensor(observation)
