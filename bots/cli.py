@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bots.training_cli import register_training
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -22,6 +24,7 @@ bots = typer.Typer(help="Let bots play a world.", no_args_is_help=True)
 
 def register(app: typer.Typer) -> None:
     """Add this layer's commands to ``app``."""
+    register_training(bots)
     app.add_typer(bots, name="bots")
 
 
