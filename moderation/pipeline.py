@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 POLICY = "policy"
 """Actor of every transition that the pipeline makes by itself."""
 STAGES = ("intake", "explore", "scan", "decide")
-EXPLORER = "2"
+EXPLORER = "3"
 """Version of how a review explores and scans: another one explores again."""
 SIGNED = 256
 """Distinct frames at most from which a world's signature is taken."""
