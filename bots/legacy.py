@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -58,6 +59,18 @@ class Legacy:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """To be kept; ``Legacy(**arrays)`` is the same again."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def to_bytes(self) -> bytes:
+        """For :meth:`from_bytes`."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **self.arrays())
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Legacy:
+        """What :meth:`to_bytes` wrote."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            return cls(**{name: file[name] for name in file.files})
 
 
 def legacy_of(world: CompiledWorld, archive: Archive) -> Legacy:

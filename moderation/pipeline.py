@@ -36,6 +36,7 @@ from policies.types import Context, Coverage, Decision, Verdict
 
 if TYPE_CHECKING:
     from bots.exploration import Budget, Exploration
+    from bots.legacy import Legacy
     from bots.recording import Playthrough, Recording
     from moderation.detectors.base import Detector, Picture
     from policies.bundle import Bundle
@@ -240,9 +241,13 @@ class Stages:
                 row.seed,
                 lambda p: work.progress(p.done, p.total, "steps" if p.arm == "search" else "episodes"),
                 replay_first=self._parents_violations(row.version),
+                inherit=self._parents_ways(row.version),
                 checkpoint=path,
             )
+            ways = self.store.blobs.put(played.legacy.to_bytes()) if played.legacy else None
             with work.commit(done=True) as tx:
+                if ways is not None:
+                    tx.add_piece(row.id, "ways", 0, None, ways)
                 tx.explored(row.id, Coverage(**asdict(played.coverage)), chart(played), played.playthroughs)
                 tx.transition(row.version, WorldState.SCANNING, POLICY, played.coverage.stop_reason)
                 _queue(tx, "scan", row.version, row.id)
@@ -297,6 +302,15 @@ class Stages:
                 f"this review began with another version of the {row.model} world model: review again"
             )
         return model
+
+    def _parents_ways(self, version: str) -> Legacy | None:
+        """How the parent was explored, where the store knows that: a remix goes on from there."""
+        from bots.legacy import Legacy
+
+        parent = self.store.version(version).remix_of
+        explored = [one.exploration for one in self.store.find_versions(parent or "") if one.exploration]
+        kept = [blob for one in explored for _, blob in self.store.pieces(one, "ways").values() if blob]
+        return Legacy.from_bytes(self.store.blobs.read(kept[-1])) if kept else None
 
     def _parents_violations(self, version: str) -> list[Playthrough]:
         """The parent's playthroughs that led to its violations, where the store knows the parent."""

@@ -148,6 +148,10 @@ def test_an_exploration_leaves_its_ways_and_a_remix_takes_them(tmp_path: Path) -
         explore(Simulator(), remix(), small, seed=2, checkpoint=checkpoint)
 
 
+def test_a_legacy_survives_as_bytes(legacy: Legacy) -> None:
+    assert Legacy.from_bytes(legacy.to_bytes()).sha256 == legacy.sha256
+
+
 def test_a_legacy_is_small(legacy: Legacy) -> None:
     assert sum(array.nbytes for array in legacy.arrays().values()) < 200_000
     assert legacy.actions.max() < len(Action)

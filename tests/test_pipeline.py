@@ -19,6 +19,9 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+from bots.inherit import take_over
+from bots.legacy import Legacy
+from bots.search import Search
 from moderation import pipeline, scan
 from moderation.detectors.base import Detection, Detector, DetectorCard, Picture, Sound
 from moderation.detectors.flash import Flash
@@ -340,8 +343,17 @@ def test_a_world_that_another_seed_condemned_is_not_published_by_a_lucky_one(cop
     assert "a slur" in store.history(version)[-1].reason
 
 
-def test_a_remix_is_first_played_as_its_parent_was_where_that_was_bad(copy: Store, tmp_path: Path) -> None:
+def test_a_remix_is_first_played_as_its_parent_was_where_that_was_bad(
+    copy: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = copy
+    taken: list[int] = []
+
+    def note(search: Search, legacy: Legacy) -> None:
+        taken.append(legacy.steps)
+        take_over(search, legacy)
+
+    monkeypatch.setattr("bots.explore.take_over", note)
     parent = store.versions()[0].id
     exploration = store.version(parent).exploration
     assert exploration is not None
@@ -359,6 +371,8 @@ def test_a_remix_is_first_played_as_its_parent_was_where_that_was_bad(copy: Stor
     plays = store.playthroughs(store.version(child).exploration or "")
     first = plays[0].playthrough
     assert first.actions[: len(bad.actions)].tolist() == bad.actions[: len(first.actions)].tolist()
+    assert len(taken) == 1
+    assert taken[0] > 100, "its search goes on from where the parent's ended"
     (near,) = alike(store, store.version(child))
     assert near.title == store.version(parent).title
     assert near.likeness > 0.9
