@@ -28,6 +28,7 @@ from moderation.detectors.flash import Flash
 from moderation.detectors.known import Known
 from moderation.detectors.loudness import Loudness
 from moderation.detectors.mechanics import Mechanics
+from moderation.detectors.menace import Menace
 from moderation.detectors.symbols import Symbols
 from moderation.detectors.text import TextRules
 from moderation.detectors.toxicity import Toxicity
@@ -112,7 +113,7 @@ def light() -> scan.Detectors:
         reader=Contrast(),
         motions=(Flash(),),
         speech=Silence(),
-        words=(TextRules(), Toxicity()),
+        words=(TextRules(), Toxicity(), Menace()),
         sounds=(Loudness(),),
         designs=(Mechanics(),),
         uploads=(Uploads(),),

@@ -139,7 +139,7 @@ detectors:
     mine = heir(tmp_path, more)
     assert mine.header.detectors["ocr"].labels == ("text", "logo")
     assert mine.header.detectors["ocr"].recall == {"text": 0.8, "logo": 0.5}
-    assert mine.header.detectors["zero-shot"].labels == ("weapon",)
+    assert mine.header.detectors["zero-shot"].labels == ("gore", "drugs", "weapon")
 
 
 def test_phrases_have_a_hash_of_their_own(tmp_path: Path) -> None:
