@@ -78,8 +78,8 @@ class Speech(Detector[Sound]):
         weights=(ENGLISH, MULTILINGUAL),
         recall=0.72,
         recall_source=(
-            "lower 95 % limit of 50 of 60 held-out threats by synthetic voices, under music as loud as the voice, "
-            "that text or menace saw; 58 in clear sound"
+            "lower 95 % limit of 50 of 60 held-out synthetic voices' threats under music as loud as they,"
+            " seen by text or menace; 58 in clear sound"
         ),
         cost_ms=1500.0,
     )
