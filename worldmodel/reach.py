@@ -51,8 +51,8 @@ class Reach:
         return int(near[near >= 0].min()) if (near >= 0).any() else None
 
 
-def _strings() -> Tensor:
-    """(S, HOLD) int64 action strings."""
+def strings() -> Tensor:
+    """(S, HOLD) int64 action strings: what a search tries from every node."""
     held = [[int(action)] * HOLD for action in _HELD]
     taps = [[int(action)] * 2 + [int(Action.NOOP)] * (HOLD - 2) for action in (Action.LEFT, Action.RIGHT)]
     hop = [[int(Action.UP)] + [int(side)] * (HOLD - 1) for side in (Action.LEFT, Action.RIGHT)]
@@ -90,9 +90,9 @@ def reachability(world: CompiledWorld, *, limit: int = 60_000) -> Reach:
 
 def _expand(simulator: Simulator, frontier: State, best: Tensor) -> State:
     """Every string from every state of the frontier; marks the tiles passed."""
-    strings = _strings()
-    states = concatenate([frontier] * len(strings))
-    actions = strings.repeat_interleave(len(frontier), dim=0)
+    tried = strings()
+    states = concatenate([frontier] * len(tried))
+    actions = tried.repeat_interleave(len(frontier), dim=0)
     for column in range(HOLD):
         states, _ = simulator.step(states, actions[:, column], render=False)
         _mark(states, best)

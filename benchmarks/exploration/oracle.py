@@ -23,24 +23,22 @@ from torch import Tensor
 from benchmarks.exploration.violations import Violation
 from benchmarks.exploration.worlds import walk
 from worldmodel.compiled import CompiledWorld
-from worldmodel.constants import MAP_HEIGHT, MAP_WIDTH, UNITS, WALLS, Action, Event, LeverEffect, Tile
+from worldmodel.constants import MAP_HEIGHT, MAP_WIDTH, UNITS, WALLS, Event, LeverEffect, Tile
 from worldmodel.crops import tile_of
 from worldmodel.memory import SPEECH_STEPS
 from worldmodel.noise import mix
 from worldmodel.protocol import Observation, State, WorldModel, concatenate
+from worldmodel.reach import HOLD, PLACE, strings
 
 SEED = 1
 """Of the oracle's episode: what moves by chance moves the same in every replay."""
-HOLD = 8
 AT_ONCE = 48
 """Nodes that are gone on from at once."""
 NODES = 6_000
 """Nodes after which a stage is given up."""
 GREED = 1.3
 """Weight of the estimate: a way may be that much longer than the best, and is found sooner."""
-PLACE = UNITS // 2
 HURT_COST = 40.0
-_HELD = (Action.LEFT, Action.RIGHT, Action.UP, Action.DOWN, Action.UP_LEFT, Action.UP_RIGHT)
 
 Reached = Callable[[State, Observation], Tensor]
 """(B,) bool of what a step led to."""
@@ -178,15 +176,6 @@ def _grown(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
 # ---- search ----------------------------------------------------------------------------------------------
 
 
-def _strings() -> Tensor:
-    """(S, HOLD) int64 action strings."""
-    held = [[int(action)] * HOLD for action in _HELD]
-    taps = [[int(action)] * 2 + [int(Action.NOOP)] * (HOLD - 2) for action in (Action.LEFT, Action.RIGHT)]
-    hop = [[int(Action.UP)] + [int(side)] * (HOLD - 1) for side in (Action.LEFT, Action.RIGHT)]
-    pull = [[int(Action.INTERACT)] + [int(Action.NOOP)] * (HOLD - 1)]
-    return torch.tensor(held + taps + hop + pull)
-
-
 def _to_target(
     world: CompiledWorld, tiles: NDArray[np.uint8], target: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
@@ -251,10 +240,10 @@ def _expand(
     model: WorldModel, tried: _Tried, numbers: Sequence[int], stage: Stage, violation: Violation
 ) -> State | tuple[State, list[int], bool]:
     """Every string from every node; or the end of the search, where one of them brings the stage about."""
-    strings = _strings().to(model.device)
+    all_strings = strings().to(model.device)
     states = concatenate([tried.states[n] for n in numbers])
-    states = states[torch.arange(len(numbers), device=model.device).repeat(len(strings))]
-    actions = strings.repeat_interleave(len(numbers), dim=0)
+    states = states[torch.arange(len(numbers), device=model.device).repeat(len(all_strings))]
+    actions = all_strings.repeat_interleave(len(numbers), dim=0)
     for column in range(HOLD):
         states, seen = model.step(states, actions[:, column], render=False)
         violated = violation.reached(states, seen)
@@ -278,13 +267,13 @@ def _queue(
     x, y = tile_of(states.position).long().cpu().unbind(1)
     left = estimate[y.clamp(0, MAP_HEIGHT - 1), x.clamp(0, MAP_WIDTH - 1)]
     cost = states.step.cpu() + GREED * left + HURT_COST * (3 - states.health.cpu())
-    strings = _strings().tolist()
+    all_strings = strings().tolist()
     for row, (code, total) in enumerate(zip(_nodes(states).tolist(), cost.tolist(), strict=True)):
         if code in seen or not np.isfinite(total) or bool(states.done[row]):
             continue
         seen.add(code)
         tried.states.append(states[row : row + 1])
-        tried.parents.append((numbers[row % len(numbers)], strings[row // len(numbers)]))
+        tried.parents.append((numbers[row % len(numbers)], all_strings[row // len(numbers)]))
         heapq.heappush(queue, (total, len(tried.states) - 1))
 
 
