@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +42,7 @@ from moderation.labelled.speech import (
     spoken,
     treatments,
     under_music,
+    word_error_rate,
 )
 
 THREAT, MENACE = 0.5, 0.7
@@ -204,17 +204,6 @@ def idle(bench: Bench, seconds: int = 60) -> Iterator[tuple[str, Row]]:
         bench.cost = bench.seconds = 0.0
         found = bench.hear(samples)
         yield name, {"percent of real time": round(100 * bench.cost / seconds, 2), "heard": len(found)}
-
-
-def word_error_rate(said: str, heard: str) -> float:
-    """Word edits over the number of words said."""
-    a, b = (re.sub(r"[^\w\s']", "", text.lower()).split() for text in (said, heard))
-    row = list(range(len(b) + 1))
-    for i, word in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(b, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
-    return row[-1] / len(a)
 
 
 PARTS = {"threats": threats, "harmless": harmless, "hard": hard, "foreign": foreign, "idle": idle}

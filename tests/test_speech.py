@@ -34,7 +34,7 @@ from moderation.detectors.voice import (
     either,
     find_utterances,
 )
-from moderation.labelled.speech import treatments
+from moderation.labelled.speech import treatments, word_error_rate
 from moderation.models import ModelMissing
 from worldmodel.compiler import compile_world
 from worldmodel.constants import EVENTS, FPS, SAMPLE_RATE, Event
@@ -69,17 +69,6 @@ def music(seconds: float) -> NDArray[np.float32]:
     pluck = np.sin(2 * np.pi * pitch * time) * np.exp(-3 * (time % 0.25))
     chord = sum(np.sin(2 * np.pi * f * time) * (1 + np.sin(f * time / 100)) for f in (110, 165, 220))
     return (0.2 * pluck + 0.05 * chord).astype(np.float32)
-
-
-def word_error_rate(said: str, heard: str) -> float:
-    """Word edits over the number of words said."""
-    a, b = said.split(), re.sub(r"[^\w\s']", "", heard.lower()).split()
-    row = list(range(len(b) + 1))
-    for i, word in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(b, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
-    return row[-1] / len(a)
 
 
 @pytest.fixture(scope="module")

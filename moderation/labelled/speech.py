@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -104,6 +105,20 @@ def spoken(split: Split, label: Label, voices_each: int = 1) -> Iterator[Spoken]
     for text in phrases(split, label):
         for voice in itertools.islice(turns, voices_each):
             yield Spoken(text, label, voice, say(text, voice))
+
+
+# -- measuring ----------------------------------------------------------------------------------------
+
+
+def word_error_rate(said: str, heard: str) -> float:
+    """Word edits over the number of words said."""
+    a, b = (re.sub(r"[^\w\s']", "", text.lower()).split() for text in (said, heard))
+    row = list(range(len(b) + 1))
+    for i, word in enumerate(a, 1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(b, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
+    return row[-1] / len(a)
 
 
 # -- voices -------------------------------------------------------------------------------------------
