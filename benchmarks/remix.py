@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import bootstrap
 
+from bots.compare import mean_interval
 from bots.evidence import gather
 from bots.exploration import Budget
 from bots.inherit import take_over
@@ -129,14 +129,6 @@ def measure(model: WorldModel, worlds: int, budget: Budget) -> list[Saved]:
     return rows
 
 
-def interval(values: list[float]) -> tuple[float, float]:
-    """Bootstrap interval of 95 % of the mean (percentile)."""
-    if len(set(values)) < 2:
-        return values[0], values[0]
-    found = bootstrap((np.array(values),), np.mean, method="percentile", rng=np.random.default_rng(0))
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--worlds", type=int, default=6)
@@ -155,7 +147,7 @@ def main() -> None:
     for how in ("legacy", "recordings"):
         for name in REMIXES:
             own = [row for row in rows if (row.remix, row.how) == (name, how)]
-            low, high = interval([row.saving for row in own])
+            low, high = mean_interval(np.array([row.saving for row in own]))
             mean = {
                 key: float(np.mean([getattr(row, key) for row in own]))
                 for key in ("carried", "saving", "known")

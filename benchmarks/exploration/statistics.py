@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import CensoredData, bootstrap, ecdf
+from scipy.stats import CensoredData, ecdf
+
+from bots.compare import mean_interval
 
 SHARES = (0.10, 0.25, 0.50, 1.00)
 """Of the budget, at which recall is told."""
-RESAMPLES = 9_999
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -111,16 +111,7 @@ def difference(
         return Interval(
             float(means.mean()) if len(means) else float("nan"), float("nan"), float("nan"), len(means)
         )
-    drawn = bootstrap(
-        (means,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        random_state=0,
-    )
-    bounds = drawn.confidence_interval
-    return Interval(float(means.mean()), float(bounds.low), float(bounds.high), len(means))
+    return Interval(float(means.mean()), *mean_interval(means), len(means))
 
 
 def at_equal_steps(one: Run, other: Run) -> tuple[float, float]:
