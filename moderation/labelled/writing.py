@@ -114,7 +114,7 @@ def harmless(part: Part) -> tuple[str, ...]:
     composed += [f"{name} {3 + 7 * i} m" for i, name in enumerate(names)]
     composed += [f"{thing} {n} gold" for thing in _THINGS[part] for n in (2, 15)]
     composed += [f"{a}'s {b}" for a in starts for b in places]
-    return tuple(dict.fromkeys([*_texts(part, "harmless"), *composed]))
+    return tuple(dict.fromkeys([*texts(part, "harmless"), *composed]))
 
 
 @lru_cache
@@ -135,10 +135,11 @@ def _part_of(term: str) -> Part:
 @lru_cache
 def threats(part: Part) -> tuple[str, ...]:
     """Short enough for a sign."""
-    return _texts(part, "threat")
+    return texts(part, "threat")
 
 
-def _texts(part: Part, kind: str) -> tuple[str, ...]:
+def texts(part: Part, kind: str) -> tuple[str, ...]:
+    """What was written for signs by hand: ``kind`` is ``harmless`` or ``threat``."""
     path = files("moderation.labelled") / "data" / "sign_texts.tsv"
     with path.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))

@@ -13,7 +13,6 @@ import csv
 import hashlib
 import json
 import logging
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -27,9 +26,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from moderation.detectors.textrules.fold import clean
-from moderation.detectors.textrules.plain import plain_words
+from moderation.labelled import speech, writing
 from moderation.menace.network import END, PAD, START, UNKNOWN, Menace, Pieces, Size, from_bytes, to_bytes
+from moderation.menace.words import bare, plain
 from worldmodel.store import ModelEntry, add_entries, cache_dir
 from worldmodel.store.catalogue import Pypi, find_entry
 from worldmodel.store.fetch import fetch
@@ -77,29 +76,22 @@ class Phrase:
     def kept_back(self) -> bool:
         return hashlib.sha256(self.text.encode()).digest()[0] % PARTS == 0
 
+    def in_plain_words(self) -> Phrase:
+        """The same as it is shown."""
+        return replace(self, text=plain(self.text))
+
 
 def phrases() -> list[Phrase]:
     """What was written for this, and the development part of what is said and written in worlds."""
-    own = [
-        Phrase(row["text"], row["label"] == "threat", row["kind"])
-        for row in _rows("moderation.menace", "data/phrases.tsv")
+    with files("moderation.menace").joinpath("data/phrases.tsv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return [
+        *(Phrase(row["text"], row["label"] == "threat", row["kind"]) for row in rows),
+        *(Phrase(text, menaces=True, kind="spoken") for text in speech.phrases("development", "threat")),
+        *(Phrase(text, menaces=False, kind="spoken") for text in speech.phrases("development", "harmless")),
+        *(Phrase(text, menaces=False, kind="sign") for text in writing.texts("development", "harmless")),
+        *(Phrase(text, menaces=True, kind="sign") for text in writing.texts("development", "threat")),
     ]
-    said = [
-        Phrase(row["text"], row["label"] == "threat", "spoken")
-        for row in _rows("moderation.labelled", "data/spoken.tsv")
-        if row["set"] == "development"
-    ]
-    signs = [
-        Phrase(row["text"], row["kind"] == "threat", "sign")
-        for row in _rows("moderation.labelled", "data/sign_texts.tsv")
-        if row["part"] == "development"
-    ]
-    return [*own, *said, *signs]
-
-
-def _rows(package: str, name: str) -> list[dict[str, str]]:
-    with files(package).joinpath(name).open(encoding="utf-8") as file:
-        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 # -- what it begins with -------------------------------------------------------------------------------
@@ -172,16 +164,6 @@ def _renamed(theirs: dict[str, Tensor], rows: Tensor) -> Iterator[tuple[str, Ten
 
 
 # -- training ------------------------------------------------------------------------------------------
-
-
-def bare(text: str) -> str:
-    """As speech is written down without punctuation; of :func:`plain`."""
-    return " ".join(re.findall(r"[\w']+", text))
-
-
-def plain(phrase: Phrase) -> Phrase:
-    """In the words in which the detector shows a text to the network."""
-    return replace(phrase, text=plain_words(clean(phrase.text).text).text)
 
 
 class Shown:
@@ -294,8 +276,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     config = Config(epochs=options.epochs, seed=options.seed)
     every = phrases()
-    network, words = train([plain(one) for one in every if not one.kept_back], config)
-    back = [plain(one) for one in every if one.kept_back]
+    network, words = train([one.in_plain_words() for one in every if not one.kept_back], config)
+    back = [one.in_plain_words() for one in every if one.kept_back]
     truth = np.array([one.menaces for one in back])
     found = logits(network, Pieces(words), [bare(one.text) for one in back])
     metrics = measure(found, truth)
