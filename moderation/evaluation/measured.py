@@ -85,23 +85,31 @@ def recall_of(card: DetectorCard, label: str, source: SourceName, folder: Path |
     the card or the policy assumes is all there is. For words in pictures or sound, ask with
     :func:`moderation.evaluation.chain.chained_card`.
     """
-    limits = [
-        row.recall_limits[0]
-        for row in measured_of(card, folder)
-        if row.label == label and row.source == source and row.positives >= LEAST
-    ]
-    return min(limits, default=None)
+    return _least(measured_of(card, folder), label, source)
+
+
+def _least(rows: Iterable[Measured], label: str, source: SourceName) -> float | None:
+    return min(
+        (
+            row.recall_limits[0]
+            for row in rows
+            if row.label == label and row.source == source and row.positives >= LEAST
+        ),
+        default=None,
+    )
 
 
 def recalls(
     cards: Iterable[DetectorCard], source: SourceName = "rendered", folder: Path | None = None
 ) -> dict[str, dict[str, float]]:
     """By name and label, what :func:`recall_of` knows of each card; names and labels without are left out."""
-    known = {
-        card.name: {label: recall_of(card, label, source, folder) for label in card.labels} for card in cards
-    }
-    told = {name: {k: v for k, v in labels.items() if v is not None} for name, labels in known.items()}
-    return {name: labels for name, labels in told.items() if labels}
+    told: dict[str, dict[str, float]] = {}
+    for card in cards:
+        rows = measured_of(card, folder)
+        known = {label: _least(rows, label, source) for label in card.labels}
+        if limits := {label: limit for label, limit in known.items() if limit is not None}:
+            told[card.name] = limits
+    return told
 
 
 def _rows(path: Path) -> list[Measured]:
