@@ -19,6 +19,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from worldmodel.store.cache import known_sha256
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DIGITS = re.compile(r"[0-9a-f]{64}")
 _HASH_FIELDS = ("hash", "pdq", "pdq_hash", "indicator", "signal_str", "signal_value", "value")
@@ -99,7 +101,7 @@ class Banks:
     @property
     def sha256(self) -> str | None:
         """Of all that pictures are compared with; None without any. Raises BankError as :meth:`all` does."""
-        told = [(bank.name, bank.state, bank.path.read_bytes()) for bank in self.compared()]
+        told = [(bank.name, str(bank.state), known_sha256(bank.path)) for bank in self.compared()]
         return hashlib.sha256(repr(told).encode()).hexdigest() if told else None
 
     def get(self, name: str) -> Bank:
