@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
@@ -121,6 +122,16 @@ class DetectorCard:
         from moderation.models import find_entry
 
         return {name: find_entry(name).sha256 for name in self.weights} | dict(self.shipped)
+
+    def check_shipped(self, folder: Path) -> None:
+        """Raises ``moderation.models.ModelCorrupt`` where weights in ``folder`` are not the card's."""
+        from moderation.models import ModelCorrupt
+        from worldmodel.store.cache import known_sha256
+
+        for name, sha256 in self.shipped:
+            digest = known_sha256(folder / name)
+            if digest != sha256:
+                raise ModelCorrupt(self.name, folder / name, digest, sha256)
 
     @property
     def fingerprint(self) -> str:

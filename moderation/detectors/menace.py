@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -58,12 +57,8 @@ class Menace(Detector[Text]):
     def load(self) -> None:
         """Raises ``moderation.models.ModelCorrupt`` where the weights are not those of the card."""
         from moderation.menace.network import FOLDER, load
-        from moderation.models import ModelCorrupt
 
-        for name, sha256 in self.card.shipped:
-            digest = hashlib.sha256((FOLDER / name).read_bytes()).hexdigest()
-            if digest != sha256:
-                raise ModelCorrupt("menace", FOLDER / name, digest, sha256)
+        self.card.check_shipped(FOLDER)
         self._network, self._pieces = load()
 
     def predict(self, batch: Sequence[Text]) -> list[list[Detection]]:

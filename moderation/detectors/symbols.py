@@ -8,7 +8,6 @@ than a frame is found on the whole map: :func:`moderation.symbols.maps.whole_map
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from moderation.detectors.base import Detection, Detector, DetectorCard, Picture
 from moderation.detectors.sessions import open_session
-from moderation.models import ModelCorrupt, ModelMissing
+from moderation.models import ModelMissing
 from moderation.symbols.emblems import BACKGROUND, CELTIC, CLASSES, HATE, HOOKED, MANJI
 from moderation.symbols.looking import MARGIN, STEP, WINDOW, Pixels, Values, closer, pyramid
 
@@ -98,9 +97,7 @@ class Symbols(Detector[Picture]):
     def load(self) -> None:
         if not WEIGHTS.exists():
             raise SymbolWeightsMissing(WEIGHTS)
-        digest = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
-        if digest != SHA256:
-            raise ModelCorrupt("symbols", WEIGHTS, digest, SHA256)
+        self.card.check_shipped(WEIGHTS.parent)
         self._session = open_session(WEIGHTS)
 
     def predict(self, batch: Sequence[Picture]) -> list[list[Detection]]:
