@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from bots import storage
 from bots.archive import Archive
 from bots.view import WINDOW
 from worldmodel.compiled import CompiledWorld
@@ -62,15 +62,12 @@ class Legacy:
 
     def to_bytes(self) -> bytes:
         """For :meth:`from_bytes`."""
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **self.arrays())
-        return buffer.getvalue()
+        return storage.to_bytes(self.arrays())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Legacy:
         """What :meth:`to_bytes` wrote."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            return cls(**{name: file[name] for name in file.files})
+        return cls(**storage.from_bytes(data))
 
 
 def legacy_of(world: CompiledWorld, archive: Archive) -> Legacy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import tempfile
@@ -51,6 +52,19 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         message = f"{path} cannot be read as an exploration ({error}); delete it to begin anew"
         raise StorageError(message) from error
     return arrays, meta
+
+
+def to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """For :func:`from_bytes`."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def from_bytes(data: bytes) -> dict[str, NDArray[Any]]:
+    """What :func:`to_bytes` wrote."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def pack(

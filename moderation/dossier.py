@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bots import storage
 from moderation.likeness import Signature, nearest
 from moderation.report import (
     Alike,
@@ -34,6 +34,8 @@ OTHERS = 100
 """Findings that are listed besides those that fired a rule."""
 LIKE = 3
 """Worlds that are named as most like one."""
+Signed: TypeAlias = Mapping[str, tuple[Version, Signature]]
+"""By id, each version that was scanned and what it looks like."""
 FLAGGED = 0.5
 """Share of the strongest score from which a finding's span is marked on a clip."""
 
@@ -44,7 +46,8 @@ def write(home: Path, outcomes: Sequence[Outcome], command: str = "") -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     store = open_store(home)
-    worlds = [_world(store, folder, outcome) for outcome in outcomes if outcome.decided is not None]
+    signed = signatures(store)
+    worlds = [_world(store, folder, one, signed) for one in outcomes if one.decided is not None]
     report = ReviewReport(worlds=worlds, created=datetime.now(UTC), version=_version(), command=command)
     page = write_report(report, folder)
     store.close()
@@ -60,7 +63,7 @@ def _version() -> str:
         return "not installed"
 
 
-def _world(store: Store, folder: Path, outcome: Outcome) -> WorldReport:
+def _world(store: Store, folder: Path, outcome: Outcome, signed: Signed) -> WorldReport:
     decided = outcome.decided
     assert decided is not None
     row = store.version(outcome.version)
@@ -88,19 +91,28 @@ def _world(store: Store, folder: Path, outcome: Outcome) -> WorldReport:
         model=f"{explored.model} {explored.model_sha256[:12]}",
         seed=explored.seed,
         path=outcome.path,
-        alike=alike(store, row),
+        alike=alike(row, signed),
     )
 
 
-def alike(store: Store, version: Version) -> list[Alike]:
-    """The worlds that this one resembles most, other versions of it left aside."""
+def signatures(store: Store) -> Signed:
+    """Of every world version that was scanned."""
     blobs = store.signatures()
-    if version.id not in blobs:
+    return {
+        one.id: (one, Signature.from_bytes(store.blobs.read(blobs[one.id])))
+        for one in store.versions()
+        if one.id in blobs
+    }
+
+
+def alike(version: Version, signed: Signed) -> list[Alike]:
+    """The worlds that a version resembles most, other versions of it left aside."""
+    if version.id not in signed:
         return []
-    others = {one.id: one for one in store.versions() if one.id in blobs and one.world != version.world}
-    own, *rest = (Signature.from_bytes(store.blobs.read(blobs[name])) for name in (version.id, *others))
-    near = nearest(own, dict(zip(others, rest, strict=True)), LIKE)
-    return [Alike(others[one.world].title, one.likeness, str(others[one.world].state)) for one in near]
+    others = {name: own for name, (one, own) in signed.items() if one.world != version.world}
+    near = nearest(signed[version.id][1], others, LIKE)
+    found = [(signed[one.world][0], one.likeness) for one in near]
+    return [Alike(other.title, likeness, str(other.state)) for other, likeness in found]
 
 
 def _player(store: Store, exploration: str) -> str:
@@ -204,8 +216,7 @@ def _map(store: Store, explored: ExplorationRow, evidence: Sequence[Evidence]) -
 def _atlas(store: Store, exploration: str) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:
     """What the scan kept of the compiled world: notes and marks, and its picture."""
     for result, blob in store.pieces(exploration, "atlas").values():
-        with np.load(io.BytesIO(store.blobs.read(blob or "")), allow_pickle=False) as file:
-            return result, file["frames"][0]
+        return result, storage.from_bytes(store.blobs.read(blob or ""))["frames"][0]
     return {}, None
 
 

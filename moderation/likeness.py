@@ -11,13 +11,14 @@ picture tower of an image-text model can stand in its place.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bots import storage
 
 LOOKS = 8
 """Typical looks of a signature at most."""
@@ -45,17 +46,15 @@ class Signature:
 
     def to_bytes(self) -> bytes:
         """For :meth:`from_bytes`."""
-        buffer = io.BytesIO()
         words = np.zeros(0, np.float32) if self.words is None else self.words
-        np.savez_compressed(buffer, looks=self.looks, shares=self.shares, words=words)
-        return buffer.getvalue()
+        return storage.to_bytes({"looks": self.looks, "shares": self.shares, "words": words})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Signature:
         """What :meth:`to_bytes` wrote."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            words: Vectors = file["words"]
-            return cls(file["looks"], file["shares"], words if len(words) else None)
+        arrays = storage.from_bytes(data)
+        words = arrays["words"]
+        return cls(arrays["looks"], arrays["shares"], words if len(words) else None)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ a row per scanned playthrough), so that an interrupted one goes on where it was.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bots import storage
 from bots.coverage import open_tiles
 from moderation import scan
 from moderation.evaluation import measured
@@ -515,7 +515,7 @@ class Scan:
         """The frames that the pieces of a phase kept, in the order of the playthroughs."""
         pieces = sorted(self.store.pieces(self.row.id, phase).items())
         blobs = [blob for _, (_, blob) in pieces if blob is not None]
-        return [frame for blob in blobs for frame in _unpacked(self.store.blobs.read(blob))]
+        return [f for blob in blobs for f in storage.from_bytes(self.store.blobs.read(blob))["frames"]]
 
     def _conclude(self) -> None:
         frames = self.store.frames(self.row.id)
@@ -597,12 +597,4 @@ def _drawn(playthrough: str, looked: scan.PlayLook) -> dict[str, Any]:
 
 
 def _packed(frames: Sequence[NDArray[np.uint8]]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, frames=np.stack(frames))
-    return buffer.getvalue()
-
-
-def _unpacked(data: bytes) -> NDArray[np.uint8]:
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        frames: NDArray[np.uint8] = file["frames"]
-    return frames
+    return storage.to_bytes({"frames": np.stack(frames)})

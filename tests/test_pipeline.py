@@ -32,7 +32,7 @@ from moderation.detectors.menace import Menace
 from moderation.detectors.symbols import Symbols
 from moderation.detectors.text import TextRules
 from moderation.detectors.toxicity import Toxicity
-from moderation.dossier import alike
+from moderation.dossier import alike, signatures
 from moderation.jobs import Handler, Terms, Work, Worker
 from moderation.states import WorldState
 from moderation.store import Evidence, Store, open_store
@@ -374,7 +374,7 @@ def test_a_remix_is_first_played_as_its_parent_was_where_that_was_bad(
     assert first.actions[: len(bad.actions)].tolist() == bad.actions[: len(first.actions)].tolist()
     assert len(taken) == 1
     assert taken[0] > 100, "its search goes on from where the parent's ended"
-    (near,) = alike(store, store.version(child))
+    (near,) = alike(store.version(child), signatures(store))
     assert near.title == store.version(parent).title
     assert near.likeness > 0.9
 
