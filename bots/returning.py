@@ -22,7 +22,7 @@ from bots.archive import Archive, Origin
 from bots.cells import cells_of, host
 from bots.dice import key_of
 from bots.env import BatchedVecEnv, Reward
-from bots.generalist import LAYERS, MARKS, METERS, REPEAT, SPAN, Known, held, sense
+from bots.generalist import LAYERS, MARKS, METERS, REPEAT, SPAN, Generalist, Known, held, sense
 from bots.rollout import Trajectory, stack
 from bots.view import WINDOW, look, tile_of, top_views
 from worldmodel.bank import MAX_SPAWNS
@@ -34,7 +34,6 @@ DECISIONS = 16
 """Of a round: 48 steps, as long as the search arm's."""
 FIRST_TIME = 3.0
 """Reward for the first time of an event, in new tiles."""
-PLAYER = "generalist/1"
 
 
 @dataclass
@@ -65,7 +64,7 @@ class Course:
         """The states from which this round's rows explore."""
         archive = self.archive
         picked = archive.choose(rows, path_steps, self.chance)
-        state, self.origin = archive.origin(picked, [PLAYER] * rows)
+        state, self.origin = archive.origin(picked, [Generalist.name] * rows)
         self.crowd = np.bincount(archive.entries.tile, minlength=MAP_HEIGHT * MAP_WIDTH)
         self.found = [set() for _ in range(rows)]
         return state
