@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from feedapi import services
 from feedapi.arena import ArenaFull
-from feedapi.label import label_of, risk_upper
+from feedapi.label import label_of
+from moderation.risk import risk_upper
 from moderation.store import PublishedWorld
 
 router = APIRouter(prefix="/v1")

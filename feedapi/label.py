@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bots.statement import joint_upper, rounded_up
+from bots.statement import rounded_up
+from moderation.risk import risk_upper
 from policies.types import Bound, Coverage
 from worldmodel.constants import FPS
 
@@ -31,18 +32,6 @@ class Label:
     rows: tuple[Row, ...]
     bounds: tuple[Row, ...]
     """One per rule of the policy, loosest first."""
-
-
-def risk_upper(bounds: Sequence[Bound], found: int = 0) -> float | None:
-    """What no kind of violation exceeds, all of them at once; None where nothing could be bounded.
-
-    ``found`` kinds fired a rule. Without any, it limits the share of sessions that show any kind whatever.
-    """
-    if not bounds:
-        return None
-    if not found:
-        return max(bound.upper for bound in bounds)
-    return joint_upper({bound.rule: bound.recall for bound in bounds}, bounds[0].episodes, found)
 
 
 def label_of(coverage: Coverage, bounds: Sequence[Bound], found: int = 0) -> Label:

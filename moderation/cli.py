@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from moderation.review import Outcome
-    from policies.types import Decision
     from worldmodel.package import WorldPackage
 
 BAD_INPUT, FAILED = 2, 3
@@ -159,6 +158,7 @@ def _cells(outcome: Outcome) -> list[str]:
     if outcome.decided is None:
         return row
     from bots.statement import rounded_up
+    from moderation.risk import risk_upper
 
     decision, coverage = outcome.decided.decision, outcome.decided.coverage
     reason = decision.reasons[0] if decision.reasons and not outcome.cleared else "no rule fired"
@@ -166,19 +166,9 @@ def _cells(outcome: Outcome) -> list[str]:
     row[3] = f"{decision.rating.age}+" if decision.rating else ""
     row[4] = f"{coverage.cells:,}"
     row[5] = f"{coverage.unseen_mass_upper:.1%}"
-    row[6] = rounded_up(_joint(decision))
+    risk = risk_upper(decision.bounds, len(decision.fired))
+    row[6] = rounded_up(1.0 if risk is None else risk)
     return row
-
-
-def _joint(decision: Decision) -> float:
-    """What no kind that was not found exceeds, all of them at once; 1 where nothing could be bounded."""
-    bounds = decision.bounds
-    if not bounds:
-        return 1.0
-    from bots.statement import joint_upper
-
-    recalls = {bound.rule: bound.recall for bound in bounds}
-    return joint_upper(recalls, bounds[0].episodes, len(decision.fired))
 
 
 def _evidence(outcomes: list[Outcome]) -> Iterator[str]:
