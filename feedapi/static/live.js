@@ -17,7 +17,11 @@ export class Live {
     this.socket = new WebSocket(address);
     this.socket.binaryType = "arraybuffer";
     this.socket.addEventListener("message", ({ data }) => typeof data === "string" || this.receive(parseFrame(data)));
-    this.socket.addEventListener("close", (event) => this.left || closed(event));
+    this.socket.addEventListener("close", (event) => {
+      if (this.over) return;
+      this.over = true; // a frame that is still being decoded must not paint over why it ended
+      closed(event);
+    });
   }
 
   async receive(frame) {
@@ -25,7 +29,7 @@ export class Live {
     const wanted = { frame: frame.jpeg, truth: frame.beside?.jpeg, difference: frame.beside?.difference };
     const named = Object.entries(wanted).filter(([name, jpeg]) => jpeg && this.contexts[name]);
     const bitmaps = await Promise.all(named.map(([, jpeg]) => picture(jpeg)));
-    if (frame.tick > this.newest && !this.left) {
+    if (frame.tick > this.newest && !this.over) {
       this.newest = frame.tick;
       named.forEach(([name], index) => this.contexts[name].drawImage(bitmaps[index], 0, 0));
       this.shown(frame);
@@ -37,7 +41,7 @@ export class Live {
   // Acknowledged when the browser paints, so that a hidden or slow page gets no more frames than it can show.
   paint(frame, now) {
     this.send(drawnMessage(frame.tick));
-    if (!this.left) this.painted(frame, now);
+    if (!this.over) this.painted(frame, now);
   }
 
   keys(held, at) {
@@ -53,7 +57,7 @@ export class Live {
   }
 
   leave() {
-    this.left = true;
+    this.over = true;
     this.socket.close();
   }
 }
