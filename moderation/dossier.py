@@ -137,7 +137,7 @@ def _copy(store: Store, folder: Path, blob: str, suffix: str) -> str:
     target = folder / name
     target.parent.mkdir(exist_ok=True)
     if not target.exists():
-        shutil.copyfile(store.blobs.path(blob), target)
+        target.write_bytes(store.blobs.read(blob))
     return name
 
 

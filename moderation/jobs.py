@@ -68,12 +68,12 @@ class Work:
 
     def commit(self, *, done: bool = False) -> AbstractContextManager[Transaction]:
         """A transaction that only the holder of the job may commit."""
-        return self.store.committing(self.job, done=done, worked=self._worked() if done else 0.0)
+        return self.store.queue.committing(self.job, done=done, worked=self._worked() if done else 0.0)
 
     def renew(self) -> None:
         """Lengthen the lease; called by the heartbeat."""
         try:
-            self.store.renew(self.job, self._lease, self._worked(), self._progress)
+            self.store.queue.renew(self.job, self._lease, self._worked(), self._progress)
         except LeaseLost:
             self._lost = True
 
@@ -117,7 +117,7 @@ class Worker:
 
     def run_one(self) -> bool:
         """Do one job, if there is one to claim."""
-        job = self.store.claim(self.name, self.terms.lease, self.subjects)
+        job = self.store.queue.claim(self.name, self.terms.lease, self.subjects)
         if job is None:
             return False
         work = Work(self.store, job, self.terms.lease)
@@ -136,10 +136,10 @@ class Worker:
     def _failed(self, job: Job, error: Exception) -> None:
         """Nothing is noted where the lease was lost: whoever took the job over has its own token."""
         if isinstance(error, Hopeless):
-            self.store.fail(job, str(error), 0.0, limit=0)
+            self.store.queue.fail(job, str(error), 0.0, limit=0)
         else:
             told = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
-            self.store.fail(job, told, self.terms.backoff * 2**job.failures, self.terms.failures)
+            self.store.queue.fail(job, told, self.terms.backoff * 2**job.failures, self.terms.failures)
 
     def _beat(self, work: Work, finished: threading.Event) -> None:
         while not finished.wait(self.terms.heartbeat):
@@ -203,7 +203,7 @@ class Carrier:
     def _run(self, store: Store, watch: Callable[[list[Job]], None] | None, tick: float) -> list[Job]:
         self._give_back(store)
         while True:
-            jobs = store.jobs(*self.subjects)
+            jobs = store.queue.jobs(*self.subjects)
             if watch is not None:
                 watch(jobs)
             if not any(job.state in ("ready", "running") for job in jobs):
@@ -228,15 +228,15 @@ class Carrier:
         return child
 
     def _fail_orphans(self, store: Store, error: str) -> None:
-        for job in store.jobs(*self.subjects):
+        for job in store.queue.jobs(*self.subjects):
             if orphaned(store, job):
-                store.fail(job, error, self.terms.backoff * 2**job.failures, self.terms.failures)
+                store.queue.fail(job, error, self.terms.backoff * 2**job.failures, self.terms.failures)
 
     def _give_back(self, store: Store) -> None:
         """Jobs of workers that ended with an earlier, interrupted run: no fault of the job."""
-        for job in store.jobs(*self.subjects):
+        for job in store.queue.jobs(*self.subjects):
             if orphaned(store, job):
-                store.release(job)
+                store.queue.release(job)
 
     def _end(self, patience: float) -> None:
         self._stop.set()

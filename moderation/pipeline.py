@@ -30,7 +30,7 @@ from moderation.jobs import Handler, Hopeless, Work
 from moderation.likeness import Signature, signature
 from moderation.listening import Heard
 from moderation.packages import pack, unpack
-from moderation.states import WorldState
+from moderation.states import DECIDED, REVIEWABLE, WorldState
 from moderation.store import ExplorationRow, Store, StoredPlaythrough, Transaction, Version
 from policies.types import Context, Coverage, Decision, Verdict
 
@@ -122,12 +122,14 @@ def submit(store: Store, package: WorldPackage, request: Request, policy_hash: s
 
 
 def ask(store: Store, version: str, request: Request, policy_hash: str) -> None:
-    """Queue what a review of a known version still needs."""
+    """Queue what a review of a known version still needs; nothing while people have it in hand."""
     exploration = request.exploration(version)
     decided = store.decision(version, exploration, policy_hash) or store.decision(version, None, policy_hash)
     if decided is not None:
         return
     row = store.version(version)
+    if row.state in DECIDED - REVIEWABLE:
+        return
     with store.writing() as tx:
         tx.add_exploration(
             exploration, version, request.seed, request.model, request.model_sha256, request.budget
@@ -135,22 +137,11 @@ def ask(store: Store, version: str, request: Request, policy_hash: str) -> None:
         tx.set_exploration(version, exploration)
         if row.state in (WorldState.SUBMITTED, WorldState.SCREENING):
             _screen(tx, row)
-        elif row.exploration != exploration or row.state in _AGAINST:
+        elif row.exploration != exploration or row.state in REVIEWABLE:
             _again(tx, row, exploration, request, policy_hash)
-    for job in store.jobs(version):
+    for job in store.queue.jobs(version):
         if job.state == "dead":
-            store.revive(job)
-
-
-_AGAINST = frozenset(
-    {
-        WorldState.CLEARED,
-        WorldState.NEEDS_REVIEW,
-        WorldState.REJECTED,
-        WorldState.INCONCLUSIVE,
-        WorldState.PUBLISHED,
-    }
-)
+            store.queue.revive(job)
 
 
 def _screen(tx: Transaction, version: Version) -> None:

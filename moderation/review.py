@@ -114,7 +114,7 @@ def review(
     for _, package in packages:
         pipeline.submit(store, package, request, policy)
     subjects = [package.sha256 for _, package in packages]
-    open_jobs = [job for job in store.jobs(*subjects) if job.state in ("ready", "running")]
+    open_jobs = [job for job in store.queue.jobs(*subjects) if job.state in ("ready", "running")]
     if open_jobs:
         Carrier(home, pipeline.handlers, subjects, asked.workers).run(watch)
     outcomes = [
@@ -144,7 +144,9 @@ def _outcome(
 ) -> Outcome:
     row = store.version(version)
     exploration = request.exploration(version)
-    jobs = [job for job in store.jobs(version) if job.payload.get("exploration", exploration) == exploration]
+    jobs = [
+        job for job in store.queue.jobs(version) if job.payload.get("exploration", exploration) == exploration
+    ]
     dead = next((job for job in jobs if job.state == "dead"), None)
     return Outcome(
         path=path,

@@ -8,10 +8,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: share
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy.exc import OperationalError
+
+from moderation.store import DATABASE_VARIABLE
+from tests.servers import Server
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -25,14 +30,45 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the checkout's own ``.firstplay``."""
     monkeypatch.setenv("FIRSTPLAY_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("FIRSTPLAY_DEBUG", raising=False)
+    monkeypatch.delenv(DATABASE_VARIABLE, raising=False)
+
+
+def _missing(what: str) -> NoReturn:
+    """Where tests must pass, what is missing fails them."""
+    pytest.fail(what) if os.environ.get("CI") else pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """The PostgreSQL server of this machine; ``$PGHOST`` and the like say where it is not the usual place."""
+    server = Server(os.environ.get("FIRSTPLAY_TEST_POSTGRESQL", "postgresql://localhost/postgres"))
+    try:
+        server.prepare()
+    except OperationalError as error:
+        _missing(f"no PostgreSQL at {server.url}: {error.orig}")
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_database(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[str]:
+    """The URL of an empty database, of each kind in turn, which ``open_store`` uses unless told otherwise."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'firstplay.sqlite3'}"
+        return
+    server: Server = request.getfixturevalue("postgresql")
+    with server.database() as url:
+        monkeypatch.setenv(DATABASE_VARIABLE, url)
+        yield url
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, without a window; where tests must pass, its absence fails them."""
     if not CHROMIUM.exists():
-        missing = f"{CHROMIUM} is missing: apt-get install chromium"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+        _missing(f"{CHROMIUM} is missing: apt-get install chromium")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         yield chromium

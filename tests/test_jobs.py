@@ -19,6 +19,9 @@ from moderation.store import Job, LeaseLost, Store, open_store
 QUICK = Terms(lease=5.0, heartbeat=0.05, failures=3, backoff=0.01, poll=0.01)
 
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return open_store(tmp_path)
@@ -31,7 +34,7 @@ def enqueue(store: Store, *keys: str, kind: str = "note", subject: str = "s", pr
 
 
 def claim(store: Store, **kwargs: float) -> Job:
-    job = store.claim("w", 5.0, **kwargs)  # type: ignore[arg-type]
+    job = store.queue.claim("w", 5.0, **kwargs)  # type: ignore[arg-type]
     assert job is not None
     return job
 
@@ -70,15 +73,15 @@ def notes(home: Path) -> list[str]:
 def test_the_same_key_twice_is_one_job(store: Store) -> None:
     enqueue(store, "a", "a")
 
-    assert len(store.jobs()) == 1
+    assert len(store.queue.jobs()) == 1
 
 
 def test_a_claimed_job_is_nobody_elses_until_its_lease_ends(store: Store) -> None:
     enqueue(store, "a")
     first = claim(store)
 
-    assert store.claim("other", 5.0) is None
-    second = store.claim("other", 5.0, now=time.time() + 6)
+    assert store.queue.claim("other", 5.0) is None
+    second = store.queue.claim("other", 5.0, now=time.time() + 6)
     assert second is not None
     assert (second.id, second.token) == (first.id, first.token + 1)
 
@@ -89,7 +92,7 @@ def test_higher_priority_first_then_oldest_and_only_the_subjects_asked_for(store
     enqueue(store, "d", subject="other", priority=9)
 
     order = []
-    while (job := store.claim("w", 5.0, ["s"])) is not None:
+    while (job := store.queue.claim("w", 5.0, ["s"])) is not None:
         order.append(job.payload["key"])
 
     assert order == ["c", "a", "b"]
@@ -101,7 +104,7 @@ def test_many_threads_claim_each_job_once(store: Store, tmp_path: Path) -> None:
 
     def drain() -> None:
         mine = open_store(tmp_path)
-        while (job := mine.claim("w", 30.0)) is not None:
+        while (job := mine.queue.claim("w", 30.0)) is not None:
             claimed.append(job.id)
 
     threads = [threading.Thread(target=drain) for _ in range(4)]
@@ -110,7 +113,7 @@ def test_many_threads_claim_each_job_once(store: Store, tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
 
-    assert sorted(claimed) == sorted(job.id for job in store.jobs())
+    assert sorted(claimed) == sorted(job.id for job in store.queue.jobs())
 
 
 def test_whoever_lost_the_lease_commits_nothing(store: Store) -> None:
@@ -118,14 +121,14 @@ def test_whoever_lost_the_lease_commits_nothing(store: Store) -> None:
     old = claim(store)
     new = claim(store, now=time.time() + 6)
 
-    with pytest.raises(LeaseLost), store.committing(old, done=True) as tx:
+    with pytest.raises(LeaseLost), store.queue.committing(old, done=True) as tx:
         tx.enqueue("note", "s", "written by the loser")
-    with store.committing(new, done=True) as tx:
+    with store.queue.committing(new, done=True) as tx:
         tx.enqueue("note", "s", "written by the holder")
 
-    assert [(job.payload, job.state) for job in store.jobs()] == [({"key": "a"}, "done"), ({}, "ready")]
+    assert [(job.payload, job.state) for job in store.queue.jobs()] == [({"key": "a"}, "done"), ({}, "ready")]
     with pytest.raises(LeaseLost):
-        store.renew(old, 5.0, 0.0, None)
+        store.queue.renew(old, 5.0, 0.0, None)
 
 
 def test_an_error_is_kept_and_tried_again_until_the_job_is_dead(store: Store) -> None:
@@ -137,10 +140,10 @@ def test_an_error_is_kept_and_tried_again_until_the_job_is_dead(store: Store) ->
     tries = 0
     with Worker(store, {"broken": broken}, terms=QUICK) as worker:
         deadline = time.monotonic() + 20
-        while store.jobs()[0].state != "dead" and time.monotonic() < deadline:
+        while store.queue.jobs()[0].state != "dead" and time.monotonic() < deadline:
             tries += worker.run_one()
 
-    (job,) = store.jobs()
+    (job,) = store.queue.jobs()
     assert (job.state, job.failures, tries) == ("dead", 3, 3)
     assert job.error is not None
     assert job.error.startswith("ValueError: no such thing")
@@ -155,10 +158,10 @@ def test_a_hopeless_job_is_dead_at_once_and_can_be_revived(store: Store) -> None
     with Worker(store, {"hopeless": hopeless}, terms=QUICK) as worker:
         worker.run_one()
 
-    (job,) = store.jobs()
+    (job,) = store.queue.jobs()
     assert (job.state, job.error) == ("dead", "fetch the weights first")
-    store.revive(job)
-    assert store.jobs()[0].state == "ready"
+    store.queue.revive(job)
+    assert store.queue.jobs()[0].state == "ready"
 
 
 def test_the_heartbeat_keeps_a_long_job(store: Store) -> None:
@@ -167,7 +170,7 @@ def test_the_heartbeat_keeps_a_long_job(store: Store) -> None:
     def long(work: Work) -> None:
         work.progress(1, 2, "halves")
         time.sleep(0.6)
-        assert store.claim("other", 5.0) is None
+        assert store.queue.claim("other", 5.0) is None
         with work.commit(done=True):
             pass
 
@@ -175,7 +178,7 @@ def test_the_heartbeat_keeps_a_long_job(store: Store) -> None:
     with Worker(store, {"long": long}, terms=terms) as worker:
         worker.run_one()
 
-    (job,) = store.jobs()
+    (job,) = store.queue.jobs()
     assert (job.state, job.progress) == ("done", {"done": 1, "total": 2, "unit": "halves"})
     assert job.seconds >= 0.6
 
@@ -196,7 +199,7 @@ def test_a_job_whose_lease_was_taken_over_learns_it_at_its_next_report(store: St
     with Worker(store, {"late": late}, terms=Terms(heartbeat=30)) as worker:
         worker.run_one()
 
-    (job,) = store.jobs()
+    (job,) = store.queue.jobs()
     assert seen == ["lost"]
     assert (job.state, job.failures) == ("running", 0)
 
@@ -260,7 +263,7 @@ def test_after_a_killed_run_the_next_one_goes_on_at_once(
     else:
         os.killpg(first.pid, signal.SIGINT)
     first.wait()
-    wait_for(lambda: store.jobs()[0].state == "ready" or orphaned(store, store.jobs()[0]))
+    wait_for(lambda: store.queue.jobs()[0].state == "ready" or orphaned(store, store.queue.jobs()[0]))
     before = len(store.pieces("e", "slow"))
     started = time.monotonic()
     (job,) = Carrier(tmp_path, handlers, ["s"], workers=1, terms=Terms(lease=600.0)).run()

@@ -162,7 +162,7 @@ def work(store: Store, detectors: scan.Detectors | None = None, limit: int = 20)
         for _ in range(limit):
             if not worker.run_one():
                 break
-    errors = [job.error for job in store.jobs() if job.error]
+    errors = [job.error for job in store.queue.jobs() if job.error]
     assert not errors, errors[0]
 
 
@@ -196,7 +196,7 @@ def test_a_review_goes_through_every_state_and_logs_why(reviewed: Store) -> None
     ]
     assert history[-1].policy_hash == pipeline.policy_bundle().sha256
     assert all(event.reason for event in history)
-    assert [(job.kind, job.state) for job in reviewed.jobs()] == [(k, "done") for k in pipeline.STAGES]
+    assert [(job.kind, job.state) for job in reviewed.queue.jobs()] == [(k, "done") for k in pipeline.STAGES]
 
 
 def test_too_little_play_never_clears(reviewed: Store) -> None:
@@ -250,7 +250,7 @@ def test_the_same_request_again_queues_nothing(reviewed: Store) -> None:
 
     pipeline.ask(reviewed, version.id, request(), pipeline.policy_bundle().sha256)
 
-    assert all(job.state == "done" for job in reviewed.jobs())
+    assert all(job.state == "done" for job in reviewed.queue.jobs())
     assert reviewed.version(version.id).revision == version.revision
 
 
@@ -279,12 +279,12 @@ def test_another_seed_explores_again_and_another_policy_only_decides_again(copy:
     version = store.versions()[0].id
 
     pipeline.ask(store, version, request(), "another policy")
-    assert [job.kind for job in store.jobs() if job.state == "ready"] == ["decide"]
+    assert [job.kind for job in store.queue.jobs() if job.state == "ready"] == ["decide"]
     assert store.version(version).state is WorldState.DECIDING
 
     other = replace(request(), seed=1)
     pipeline.ask(store, version, other, pipeline.policy_bundle().sha256)
-    assert [job.kind for job in store.jobs() if job.state == "ready"] == ["explore"]
+    assert [job.kind for job in store.queue.jobs() if job.state == "ready"] == ["explore"]
     work(store)
     assert store.version(version).exploration == other.exploration(version)
     assert len(store.decisions(version)) == 2
@@ -298,7 +298,7 @@ def test_a_world_that_a_newer_compiler_makes_otherwise_is_explored_again(
 
     pipeline.ask(copy, version, request(), pipeline.policy_bundle().sha256)
 
-    assert [job.kind for job in copy.jobs() if job.state == "ready"] == ["explore"]
+    assert [job.kind for job in copy.queue.jobs() if job.state == "ready"] == ["explore"]
 
 
 def test_a_slur_in_the_title_is_found_at_intake_and_the_world_is_not_published(tmp_path: Path) -> None:
@@ -424,7 +424,7 @@ def wait_for(store: Store, process: subprocess.Popen[bytes], kind: str) -> None:
     """Wait until a stage is at work (or over already)."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        if any(job.kind == kind and job.state != "ready" for job in store.jobs()):
+        if any(job.kind == kind and job.state != "ready" for job in store.queue.jobs()):
             return
         time.sleep(0.005)
     assert process.poll() is not None, f"{kind} never began"
@@ -449,7 +449,7 @@ def test_killed_in_every_stage_and_run_again_it_ends_with_the_same_rows(tmp_path
 
     shaken_rows, calm_rows = rows(shaken), rows(calm)
     assert [table for table in TABLES if shaken_rows[table] != calm_rows[table]] == []
-    assert all(job.state == "done" and job.failures == 0 for job in shaken.jobs())
+    assert all(job.state == "done" and job.failures == 0 for job in shaken.queue.jobs())
     starts = (shaken.home / "starts").read_text().split()
     assert starts == sorted(starts, key=pipeline.STAGES.index), "a finished stage was begun again"
     assert len(starts) > len(pipeline.STAGES), "no kill hit a stage at work"

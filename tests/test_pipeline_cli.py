@@ -96,7 +96,7 @@ def test_missing_weights_are_said_with_the_way_to_get_them(
 
     assert found.exit_code == 2
     assert "firstplay models fetch" in found.stderr.replace("\n", " ")
-    assert open_store(tmp_path / "home").jobs() == []
+    assert open_store(tmp_path / "home").queue.jobs() == []
 
 
 def test_replaying_what_is_not_stored_is_bad_input(app: typer.Typer, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_stored_result_is_shown_without_any_work_and_with_its_report(
     (one,) = told["worlds"]
     assert (one["state"], one["verdict"], one["from_store"]) == ("published", "cleared", True)
     assert one["coverage"]["cells"] == 7
-    assert store.jobs() == []
+    assert store.queue.jobs() == []
 
 
 def test_a_review_needs_no_world_twice(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Engine
 
-from moderation.tables import metadata
+from moderation.store.tables import metadata
 
 
 def _run() -> None:

@@ -10,7 +10,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-TRIGGERS = (
+SQLITE = (
     (
         "CREATE TRIGGER events_never_change BEFORE UPDATE ON events "
         "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
@@ -26,6 +26,34 @@ TRIGGERS = (
         "BEGIN SELECT RAISE(ABORT, 'a change of state needs its event'); END"
     ),
 )
+POSTGRESQL = (
+    (
+        "CREATE FUNCTION events_are_for_ever() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE integrity_constraint_violation USING MESSAGE = 'events are append-only'; END $$"
+    ),
+    (
+        "CREATE TRIGGER events_never_change BEFORE UPDATE OR DELETE ON events "
+        "FOR EACH ROW EXECUTE FUNCTION events_are_for_ever()"
+    ),
+    (
+        "CREATE TRIGGER events_never_go BEFORE TRUNCATE ON events "
+        "FOR EACH STATEMENT EXECUTE FUNCTION events_are_for_ever()"
+    ),
+    (
+        "CREATE FUNCTION state_needs_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF (NEW.state, NEW.revision) IS DISTINCT FROM (OLD.state, OLD.revision) AND NOT EXISTS "
+        "(SELECT 1 FROM events WHERE version = NEW.id AND from_state = OLD.state AND to_state = NEW.state "
+        "AND revision = NEW.revision AND NEW.revision = OLD.revision + 1) THEN "
+        "RAISE integrity_constraint_violation USING MESSAGE = 'a change of state needs its event'; "
+        "END IF; RETURN NEW; END $$"
+    ),
+    (
+        "CREATE TRIGGER state_needs_event BEFORE UPDATE ON versions "
+        "FOR EACH ROW EXECUTE FUNCTION state_needs_event()"
+    ),
+)
+TRIGGERS = {"sqlite": SQLITE, "postgresql": POSTGRESQL}
+WHOLE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
@@ -151,7 +179,7 @@ def upgrade() -> None:
         "explorations",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("version", sa.String(), nullable=False),
-        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("seed", WHOLE, nullable=False),
         sa.Column("model", sa.String(), nullable=False),
         sa.Column("model_sha256", sa.String(), nullable=False),
         sa.Column("budget", sa.JSON(), nullable=False),
@@ -226,7 +254,7 @@ def upgrade() -> None:
         sa.Column("model_sha256", sa.String(), nullable=False),
         sa.Column("arm", sa.String(), nullable=False),
         sa.Column("player", sa.String(), nullable=False),
-        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("seed", WHOLE, nullable=False),
         sa.Column("spawn", sa.Integer(), nullable=False),
         sa.Column("actions", sa.LargeBinary(), nullable=False),
         sa.Column("events", sa.LargeBinary(), nullable=False),
@@ -243,7 +271,7 @@ def upgrade() -> None:
     with op.batch_alter_table("playthroughs", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_playthroughs_id"), ["id"], unique=False)
 
-    for trigger in TRIGGERS:
+    for trigger in TRIGGERS[op.get_bind().dialect.name]:
         op.execute(trigger)
 
 
@@ -280,3 +308,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_jobs_subject"))
 
     op.drop_table("jobs")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION events_are_for_ever")
+        op.execute("DROP FUNCTION state_needs_event")

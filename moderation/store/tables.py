@@ -1,4 +1,4 @@
-"""The tables behind :mod:`moderation.store`. Times are seconds since 1970, UTC."""
+"""The tables. Times are seconds since 1970, UTC."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+Whole = BigInteger().with_variant(Integer, "sqlite")  # 64 bits everywhere
 
 worlds = Table(
     "worlds",
@@ -34,6 +35,7 @@ versions = Table(
     metadata,
     Column("id", String, primary_key=True),  # SHA-256 of the content
     Column("world", ForeignKey("worlds.id"), nullable=False, index=True),
+    Column("creator", String, nullable=False, index=True, server_default="creator"),
     Column("prompt", Text, nullable=False),
     Column("spec", JSON, nullable=False),
     Column("package", String, nullable=False),  # blob: the clean package
@@ -89,7 +91,7 @@ explorations = Table(
     metadata,
     Column("id", String, primary_key=True),  # hash of the next five
     Column("version", ForeignKey("versions.id"), nullable=False, index=True),
-    Column("seed", Integer, nullable=False),
+    Column("seed", Whole, nullable=False),
     Column("model", String, nullable=False),
     Column("model_sha256", String, nullable=False),
     Column("budget", JSON, nullable=False),
@@ -109,7 +111,7 @@ playthroughs = Table(
     Column("model_sha256", String, nullable=False),
     Column("arm", String, nullable=False),
     Column("player", String, nullable=False),
-    Column("seed", Integer, nullable=False),
+    Column("seed", Whole, nullable=False),
     Column("spawn", Integer, nullable=False),
     Column("actions", LargeBinary, nullable=False),
     Column("events", LargeBinary, nullable=False),

@@ -1,0 +1,150 @@
+"""One database behind the store, SQLite or PostgreSQL, and its schema.
+
+SQLite: every write begins with ``BEGIN IMMEDIATE``, so that two writers queue up instead of failing half
+way. PostgreSQL: writes are READ COMMITTED and lock the rows that they decide by (``FOR UPDATE``), reads are
+REPEATABLE READ, so both see what SQLite would show them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
+
+SCHEMA = "0005"
+"""Newest revision in ``moderation/migrations``."""
+DATABASE_VARIABLE = "FIRSTPLAY_DATABASE"
+"""Environment variable with the database's URL; worker processes inherit it."""
+_MIGRATING = 0x66697273  # any number, the same for all: names the lock under which the schema changes
+
+
+class BadDatabase(ValueError):
+    """The URL names no database that firstplay can use; the message says which it can."""
+
+
+def database_url(home: Path, given: str | None = None) -> URL:
+    """``given``, else ``$FIRSTPLAY_DATABASE``, else a SQLite file under ``home``. Raises BadDatabase."""
+    asked = given or os.environ.get(DATABASE_VARIABLE) or f"sqlite:///{home / 'firstplay.sqlite3'}"
+    try:
+        url = make_url(asked)
+    except ArgumentError:
+        raise BadDatabase(_wanted("a URL that cannot be read")) from None
+    kind = url.get_backend_name()
+    if kind == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    if kind != "sqlite":
+        raise BadDatabase(_wanted(f"a {kind} database"))
+    return url
+
+
+def _wanted(got: str) -> str:
+    return (
+        f"{DATABASE_VARIABLE} names {got}: use postgresql://user@host/name or sqlite:////absolute/path, "
+        "or leave it unset for a file under the home folder"
+    )
+
+
+class Database:
+    """Connections and transactions; shared by the threads of one process."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self._engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
+
+    @property
+    def kind(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._engine.dialect.name
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A snapshot: what is read inside is from one moment."""
+        with self._engine.connect() as connection:
+            if self.kind == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Commits at the end, or nothing where an exception leaves the block."""
+        connection = self._engine.connect().execution_options(firstplay_begin="BEGIN IMMEDIATE")
+        with connection, connection.begin():
+            yield connection
+
+    def migrate(self, home: Path) -> None:
+        """Bring the schema to the newest revision; processes that do so at once wait for each other."""
+        if self._schema() == SCHEMA:
+            return
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+        config.attributes["engine"] = self._engine
+        with self._alone(home):
+            command.upgrade(config, "head")
+
+    @contextmanager
+    def _alone(self, home: Path) -> Iterator[None]:
+        if self.kind == "sqlite":
+            with FileLock(home / "migrate.lock"):
+                yield
+            return
+        with self._engine.connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _MIGRATING})
+            yield
+            connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _MIGRATING})
+
+    def _schema(self) -> str | None:
+        if not inspect(self._engine).has_table("alembic_version"):
+            return None
+        with self._engine.connect() as connection:
+            row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
+        return None if row is None else str(row[0])
+
+
+def insert_new(connection: Connection, table: Table, rows: Mapping[str, Any] | Sequence[Any]) -> int:
+    """Insert a row or several, but none whose key is there already; returns how many went in."""
+    kind = sqlite if connection.dialect.name == "sqlite" else postgresql
+    if not rows:
+        return 0
+    statement = kind.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    return connection.execute(statement, rows).rowcount
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    except ModuleNotFoundError:
+        raise BadDatabase(
+            "PostgreSQL needs its driver: pip install 'firstplay[distributed]' (package psycopg)"
+        ) from None
+
+
+def _configure(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # the driver must not open transactions of its own
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=30000", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("firstplay_begin", "BEGIN"))

@@ -1,0 +1,171 @@
+"""What the store gives back: records, and what can go wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bots.recording import Playthrough
+from moderation.states import WorldState
+from policies.types import Bound, Coverage, Decision
+
+
+class NotPublished(LookupError):
+    """A world that does not exist or that players may not see."""
+
+
+class NotFound(LookupError):
+    """An id that the store does not know."""
+
+
+class Conflict(RuntimeError):
+    """The version has changed since the caller looked at it."""
+
+
+class LeaseLost(RuntimeError):
+    """Another worker holds this job now; whatever was not committed is its to do."""
+
+
+@dataclass(frozen=True)
+class PublishedWorld:
+    """What the public may know of a world that passed."""
+
+    id: str
+    """Slug; what the address of the world shows."""
+    version: str
+    """SHA-256 of the content."""
+    title: str
+    prompt: str
+    summary: str
+    """The decision in one sentence."""
+    coverage: Coverage
+    bounds: tuple[Bound, ...]
+    found: int
+    """Rules that fired, and by which a person let it pass."""
+    thumbnail: str | None
+    """Blob (PNG) in ``Store.blobs``."""
+    remix_of: str | None
+    published_at: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One immutable content of a world, and where it stands."""
+
+    id: str
+    world: str
+    title: str
+    prompt: str
+    package: str
+    """Blob: the clean package as a zip."""
+    remix_of: str | None
+    state: WorldState
+    revision: int
+    exploration: str | None
+    thumbnail: str | None
+    updated: float
+
+
+@dataclass(frozen=True)
+class Event:
+    """One change of state, for ever."""
+
+    from_state: str | None
+    to_state: str
+    actor: str
+    reason: str
+    policy_hash: str | None
+    revision: int
+    at: float
+
+
+@dataclass(frozen=True)
+class ExplorationRow:
+    """One exploration of one version: by which model, from which seed, with which budget."""
+
+    id: str
+    version: str
+    seed: int
+    model: str
+    model_sha256: str
+    budget: dict[str, Any]
+    coverage: Coverage | None
+    chart: dict[str, Any] | None
+    scanned: bool
+
+
+@dataclass(frozen=True)
+class StoredPlaythrough:
+    """A playthrough and where it stands in its exploration."""
+
+    exploration: str
+    ordinal: int
+    playthrough: Playthrough
+    shown: NDArray[np.int32] | None
+    """(T+1,) ordinal of the distinct frame that stands for each frame; None until looked at."""
+
+
+@dataclass(frozen=True)
+class DistinctFrame:
+    """A frame that stands for all that look like it."""
+
+    ordinal: int
+    playthrough: int
+    """Ordinal of the playthrough that showed it first."""
+    step: int
+    hash: bytes
+    view: int
+    """Name of the view (:func:`worldmodel.crops.views`)."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What shows why a rule fired: a clip and some of its frames."""
+
+    rule: str
+    finding: str
+    playthrough: str | None
+    start: float
+    end: float
+    clip: str | None
+    """Blob: MP4 from ``start`` to ``end``."""
+    frames: tuple[tuple[float, str], ...]
+    """Seconds into the playthrough, and blob (PNG)."""
+    caption: str
+    reproduced: bool
+    """Whether the clip, played again, was bit-identical to what was scanned."""
+    route: tuple[tuple[float, float], ...] = ()
+    """Where the player went up to the end of the clip: x, y in tiles."""
+
+
+@dataclass(frozen=True)
+class StoredDecision:
+    """A decision, what it rests on, and its evidence."""
+
+    version: str
+    exploration: str | None
+    decision: Decision
+    coverage: Coverage
+    evidence: tuple[Evidence, ...]
+    at: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """A claimed or listed job. ``token`` is what a commit must still hold."""
+
+    id: int
+    kind: str
+    subject: str
+    payload: dict[str, Any]
+    state: str
+    failures: int
+    token: int
+    worker: str | None
+    progress: dict[str, Any] | None
+    seconds: float
+    error: str | None

@@ -1,0 +1,311 @@
+"""What can be written, and how."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Table, and_, select, update
+
+from bots.recording import Playthrough
+from moderation.states import WorldState, check
+from moderation.store import tables as t
+from moderation.store.database import insert_new
+from moderation.store.records import Conflict, DistinctFrame, Evidence, ExplorationRow, NotFound
+from moderation.store.rows import exploration_of, finding_row, playthrough_row
+from policies.types import Coverage, Decision, DetectorRun, Finding, Verdict
+
+LOCAL = "creator"
+"""Who submits where nobody signs in."""
+
+
+class Transaction:
+    """What can be written. Every method is idempotent or refuses to do a thing twice."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def transition(
+        self,
+        version: str,
+        to: WorldState,
+        actor: str,
+        reason: str,
+        *,
+        policy_hash: str | None = None,
+        expected: int | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Change a version's state and log it, in this transaction: the only way to change a state.
+
+        ``expected`` is the revision the caller looked at; ``key`` makes a repeated call do nothing.
+        Raises IllegalTransition, Conflict, NotFound.
+        """
+        if key is not None and self._event_exists(key):
+            return
+        row = self.connection.execute(
+            select(t.versions).where(t.versions.c.id == version).with_for_update()
+        ).first()
+        if row is None:
+            raise NotFound(f"no world version {version}")
+        if expected is not None and row.revision != expected:
+            raise Conflict(
+                f"version {version[:12]} is at revision {row.revision}, not {expected}: look again"
+            )
+        check(WorldState(row.state), to)
+        self._log(version, row.state, to, actor, reason, policy_hash, row.revision + 1, key)
+        self.connection.execute(
+            update(t.versions)
+            .where(t.versions.c.id == version)
+            .values(state=to, revision=row.revision + 1, updated=time.time())
+        )
+
+    def _insert_new(self, table: Table, **values: Any) -> bool:
+        return bool(insert_new(self.connection, table, values))
+
+    def _event_exists(self, key: str) -> bool:
+        return self.connection.execute(select(t.events.c.id).where(t.events.c.key == key)).first() is not None
+
+    def _log(
+        self,
+        version: str,
+        before: str | None,
+        to: WorldState,
+        actor: str,
+        reason: str,
+        policy_hash: str | None,
+        revision: int,
+        key: str | None,
+    ) -> None:
+        self.connection.execute(
+            t.events.insert().values(
+                version=version,
+                from_state=before,
+                to_state=to,
+                actor=actor,
+                reason=reason,
+                policy_hash=policy_hash,
+                revision=revision,
+                key=key,
+                at=time.time(),
+            )
+        )
+
+    def state(self, version: str) -> WorldState:
+        """Where a version stands now. Raises NotFound."""
+        row = self.connection.execute(select(t.versions.c.state).where(t.versions.c.id == version)).first()
+        if row is None:
+            raise NotFound(f"no world version {version}")
+        return WorldState(row.state)
+
+    def submit(
+        self,
+        version: str,
+        slug: str,
+        title: str,
+        prompt: str,
+        spec: Mapping[str, Any],
+        package: str,
+        remix_of: str | None,
+        creator: str = LOCAL,
+    ) -> bool:
+        """Take in a version in state SUBMITTED; False where it is known already."""
+        now = time.time()
+        self._insert_new(t.worlds, id=slug, title=title, created=now)
+        if not self._insert_new(
+            t.versions,
+            id=version,
+            world=slug,
+            creator=creator,
+            prompt=prompt,
+            spec=dict(spec),
+            package=package,
+            remix_of=remix_of,
+            state=WorldState.SUBMITTED,
+            revision=0,
+            created=now,
+            updated=now,
+        ):
+            return False
+        self._log(version, None, WorldState.SUBMITTED, creator, "submitted", None, 0, f"submit:{version}")
+        return True
+
+    def exploration(self, exploration: str) -> ExplorationRow:
+        """As in this transaction. Raises NotFound."""
+        return find_exploration(self.connection, exploration)
+
+    def current_exploration(self, version: str) -> str:
+        """The exploration that is being worked on. Raises NotFound."""
+        query = select(t.versions.c.exploration).where(t.versions.c.id == version)
+        row = self.connection.execute(query).first()
+        if row is None or row.exploration is None:
+            raise NotFound(f"world version {version} is not being explored")
+        return str(row.exploration)
+
+    def verdict_against(self, version: str, exploration: str, policy_hash: str) -> str | None:
+        """The worst that the same policy said of another exploration of this version, None if nothing."""
+        query = select(t.decisions.c.body).where(
+            t.decisions.c.version == version,
+            t.decisions.c.exploration != exploration,
+            t.decisions.c.policy_hash == policy_hash,
+            t.decisions.c.verdict.in_([Verdict.REJECTED, Verdict.NEEDS_REVIEW]),
+        )
+        bodies = self.connection.execute(query.order_by(t.decisions.c.verdict.desc())).scalars().all()
+        reasons = [str((body["reasons"] or [body["verdict"]])[0]) for body in bodies]
+        return reasons[0] if reasons else None
+
+    def set_exploration(self, version: str, exploration: str) -> None:
+        """Name the exploration that is being worked on."""
+        self._set_version(version, exploration=exploration)
+
+    def set_thumbnail(self, version: str, blob: str) -> None:
+        self._set_version(version, thumbnail=blob)
+
+    def _set_version(self, version: str, **values: Any) -> None:
+        self.connection.execute(update(t.versions).where(t.versions.c.id == version).values(**values))
+
+    def add_exploration(
+        self,
+        exploration: str,
+        version: str,
+        seed: int,
+        model: str,
+        model_sha256: str,
+        budget: Mapping[str, Any],
+    ) -> None:
+        """Make the row before the work begins; nothing where it is there."""
+        self._insert_new(
+            t.explorations,
+            id=exploration,
+            version=version,
+            seed=seed,
+            model=model,
+            model_sha256=model_sha256,
+            budget=dict(budget),
+            scanned=False,
+            created=time.time(),
+        )
+
+    def explored(
+        self,
+        exploration: str,
+        coverage: Coverage,
+        chart: Mapping[str, Any],
+        playthroughs: Sequence[Playthrough],
+    ) -> None:
+        """Keep what an exploration gave."""
+        self._set_exploration(exploration, coverage=asdict(coverage), chart=dict(chart))
+        rows = [playthrough_row(exploration, i, p) for i, p in enumerate(playthroughs)]
+        if rows:
+            self.connection.execute(t.playthroughs.insert(), rows)
+
+    def scanned(self, exploration: str) -> None:
+        self._set_exploration(exploration, scanned=True)
+
+    def _set_exploration(self, exploration: str, **values: Any) -> None:
+        self.connection.execute(
+            update(t.explorations).where(t.explorations.c.id == exploration).values(**values)
+        )
+
+    def looked_at(
+        self, exploration: str, ordinal: int, played: Playthrough, shown: NDArray[np.int32]
+    ) -> None:
+        """Keep which distinct frames (T+1,) a playthrough shows, and what a replay of it must meet."""
+        which = and_(t.playthroughs.c.exploration == exploration, t.playthroughs.c.ordinal == ordinal)
+        values = playthrough_row(exploration, ordinal, played) | {"shown": shown.astype("<i4").tobytes()}
+        self.connection.execute(update(t.playthroughs).where(which).values(**values))
+
+    def add_frames(self, exploration: str, frames: Sequence[DistinctFrame]) -> None:
+        if frames:
+            self.connection.execute(
+                t.frames.insert(), [{"exploration": exploration, **asdict(frame)} for frame in frames]
+            )
+
+    def add_piece(
+        self, exploration: str, phase: str, ordinal: int, result: Any = None, blob: str | None = None
+    ) -> None:
+        """Mark a piece of a phase as finished."""
+        self.connection.execute(
+            t.pieces.insert().values(
+                exploration=exploration, phase=phase, ordinal=ordinal, result=result, blob=blob
+            )
+        )
+
+    def add_findings(self, version: str, exploration: str | None, findings: Sequence[Finding]) -> None:
+        """The same finding twice is one."""
+        rows = [finding_row(version, exploration or "", finding) for finding in findings]
+        if rows:
+            insert_new(self.connection, t.findings, rows)
+
+    def add_run(self, version: str, exploration: str | None, piece: str, run: DetectorRun) -> None:
+        """Log that a detector looked at a piece, or failed to."""
+        self._insert_new(
+            t.detector_runs,
+            version=version,
+            exploration=exploration or "",
+            piece=piece,
+            detector=run.detector,
+            detector_version=run.version,
+            source=run.source,
+            items=run.items,
+            ok=run.ok,
+            error=run.error,
+            uncovered=list(run.uncovered),
+        )
+
+    def add_decision(
+        self,
+        version: str,
+        exploration: str | None,
+        decision: Decision,
+        coverage: Coverage,
+        evidence: Sequence[Evidence],
+    ) -> None:
+        """Keep a decision; one per policy and evidence."""
+        self._insert_new(
+            t.decisions,
+            version=version,
+            exploration=exploration or "",
+            policy_hash=decision.policy_hash,
+            verdict=decision.verdict,
+            body=asdict(decision),
+            coverage=asdict(coverage),
+            evidence=[asdict(one) for one in evidence],
+            at=time.time(),
+        )
+
+    def enqueue(
+        self, kind: str, subject: str, key: str, payload: Mapping[str, Any] | None = None, priority: int = 0
+    ) -> None:
+        """Add a job; the same key twice is one job. The highest priority is claimed first."""
+        self._insert_new(
+            t.jobs,
+            kind=kind,
+            subject=subject,
+            key=key,
+            payload=dict(payload or {}),
+            priority=priority,
+            state="ready",
+            failures=0,
+            token=0,
+            not_before=0.0,
+            seconds=0.0,
+            created=time.time(),
+        )
+
+    def cancel_jobs(self, subject: str) -> None:
+        """Withdraw what is not finished; running workers lose their lease at their next commit."""
+        open_jobs = and_(t.jobs.c.subject == subject, t.jobs.c.state.in_(["ready", "running", "dead"]))
+        self.connection.execute(t.jobs.delete().where(open_jobs))
+
+
+def find_exploration(connection: Connection, exploration: str) -> ExplorationRow:
+    """Raises NotFound."""
+    row = connection.execute(select(t.explorations).where(t.explorations.c.id == exploration)).first()
+    if row is None:
+        raise NotFound(f"no exploration {exploration}")
+    return exploration_of(row)
