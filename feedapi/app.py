@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from feedapi import api, pages, play, problems, services
+from feedapi import about, api, creators, pages, people, play, problems, services
+from feedapi.bounds import Bounds
 from feedapi.headers import SafeHeaders
 from feedapi.services import Services
 
@@ -43,9 +44,11 @@ def create_app(home: Path, load: Callable[[], WorldModel], capacity: int) -> Fas
         docs_url=None,  # its page loads scripts from elsewhere, which the content policy forbids
         redoc_url=None,
     )
+    app.add_middleware(Bounds)
     app.add_middleware(SafeHeaders)
     problems.install(app)
-    app.include_router(api.router)
+    for router in (api.router, creators.router, people.router, about.router):
+        app.include_router(router)
     app.include_router(play.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")

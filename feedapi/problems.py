@@ -1,42 +1,206 @@
-"""Errors of the API as ``application/problem+json`` (RFC 9457)."""
+"""Errors of the API as ``application/problem+json`` (RFC 9457), and the public catalogue of their types."""
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from feedapi.arena import ArenaFull
-from moderation.store import NotPublished
+from moderation.accounts import NotAllowed
+from moderation.states import IllegalTransition
+from moderation.store import Conflict, NotFound, NotPublished
 
 RETRY_AFTER = 30
 """Seconds that a full server asks a client to wait."""
+MEDIA_TYPE = "application/problem+json"
+router = APIRouter(prefix="/problems", tags=["problems"])
 
 
-def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """One problem document; its type is ``about:blank``, so the title says what the status means here."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+@dataclass(frozen=True)
+class Kind:
+    """One type of problem: what it is called, and what a client can do about it."""
+
+    status: int
+    title: str
+    remedy: str
+
+
+CATALOGUE: Mapping[str, Kind] = {
+    "not-signed-in": Kind(401, "Nobody is signed in", "Send `Authorization: Bearer <API key>`."),
+    "not-allowed": Kind(403, "Not allowed", "Use a key whose account has the role that this needs."),
+    "csrf": Kind(403, "The request did not come from a page of ours", "Send the page's X-CSRF-Token."),
+    "no-such-world": Kind(404, "No such world", "Take an id from the feed; worlds may leave it."),
+    "not-found": Kind(404, "No such thing", "Check the id; it may belong to somebody else."),
+    "conflict": Kind(409, "It has changed meanwhile", "Get it again, and repeat the request if it fits."),
+    "known-content": Kind(409, "This content is known", "Change something: the same content is one version."),
+    "precondition": Kind(412, "If-Match does not match", "Get it again, and use its new ETag."),
+    "no-precondition": Kind(428, "If-Match is missing", "Send the ETag that you decided by as If-Match."),
+    "too-large": Kind(413, "The request is too large", "Keep within the limit that `detail` names."),
+    "invalid": Kind(422, "The request is not valid", "Correct what `errors` names."),
+    "bad-package": Kind(422, "The world is not a valid package", "Correct what `errors` names."),
+    "key-reused": Kind(422, "The Idempotency-Key stands for another request", "Use a new key per request."),
+    "too-many": Kind(429, "Too many requests", "Wait as long as Retry-After says."),
+    "full": Kind(503, "No place is free", "Try again when Retry-After says."),
+    "request": Kind(400, "The request failed", "See `detail`."),
+}
+"""By name; the type of a problem is ``/problems/<name>``."""
+
+
+class ProblemDetails(BaseModel):
+    """A problem as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, Any]] | None = None
+    """What is wrong with which field or file."""
+
+
+class ProblemKind(BaseModel):
+    """One entry of the catalogue."""
+
+    type: str
+    status: int
+    title: str
+    remedy: str
+
+
+class Problem(Exception):
+    """Ends a request with one of the catalogue's problems."""
+
+    def __init__(
+        self,
+        name: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        errors: list[dict[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.name, self.detail, self.headers, self.errors = name, detail, dict(headers or {}), errors
+
+    def response(self) -> JSONResponse:
+        """As it is sent."""
+        return answer(self.name, self.detail, self.headers, self.errors)
+
+
+def answer(
+    name: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    errors: list[dict[str, Any]] | None = None,
+    status: int | None = None,
+) -> JSONResponse:
+    """One problem document."""
+    kind = CATALOGUE[name]
+    details = ProblemDetails(
+        type=f"/problems/{name}",
+        title=kind.title,
+        status=status or kind.status,
+        detail=detail,
+        errors=errors,
+    )
+    return JSONResponse(
+        details.model_dump(exclude_none=True), details.status, dict(headers or {}), media_type=MEDIA_TYPE
+    )
+
+
+def responses(*names: str) -> dict[int | str, dict[str, Any]]:
+    """What a route's OpenAPI says of the problems that it can end with."""
+    told: dict[int | str, dict[str, Any]] = {}
+    for name in ("invalid", "too-many", *names):
+        kind = CATALOGUE[name]
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+        told.setdefault(kind.status, {"description": kind.title, "content": content, "model": ProblemDetails})
+    return told
+
+
+@router.get("")
+def catalogue() -> list[ProblemKind]:
+    """Every type of problem that this API answers with."""
+    return [_kind(name) for name in CATALOGUE]
+
+
+@router.get("/{name}", responses=responses("not-found"))
+def one_kind(name: str) -> ProblemKind:
+    """What a problem's ``type`` leads to."""
+    if name not in CATALOGUE:
+        raise Problem("not-found", f"there is no problem type {name!r}")
+    return _kind(name)
+
+
+def _kind(name: str) -> ProblemKind:
+    kind = CATALOGUE[name]
+    return ProblemKind(type=f"/problems/{name}", status=kind.status, title=kind.title, remedy=kind.remedy)
+
+
+# -- what is raised elsewhere ---------------------------------------------------------------------------
 
 
 def not_published(request: Request, _: Exception) -> JSONResponse:
     """Whether it is unknown or only not cleared is nobody's business."""
-    return problem(404, "No such world", f"{request.path_params.get('world_id')!r} is not in the feed")
+    return answer("no-such-world", f"{request.path_params.get('world_id')!r} is not in the feed")
 
 
 def arena_full(_: Request, error: Exception) -> JSONResponse:
     """Says when to come back."""
-    return problem(503, "No place is free", str(error), {"Retry-After": str(RETRY_AFTER)})
+    return answer("full", str(error), {"Retry-After": str(RETRY_AFTER)})
+
+
+def raised(_: Request, error: Exception) -> JSONResponse:
+    """A problem that a route ended with."""
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+def not_found(_: Request, error: Exception) -> JSONResponse:
+    """An id that nobody knows, or that is not for this account to know."""
+    return answer("not-found", str(error))
+
+
+def conflict(_: Request, error: Exception) -> JSONResponse:
+    """Somebody else was first, or the state does not allow it."""
+    return answer("conflict", str(error))
+
+
+def not_allowed(_: Request, error: Exception) -> JSONResponse:
+    """A secret that is no good."""
+    return answer("not-signed-in", str(error), {"WWW-Authenticate": "Bearer"})
+
+
+def invalid(_: Request, error: Exception) -> JSONResponse:
+    """What the request's schema refuses, field by field; what was sent is not sent back."""
+    assert isinstance(error, RequestValidationError)
+    errors = [{"field": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in error.errors()]
+    first = errors[0] if errors else {"field": "body", "message": "is not valid"}
+    return answer("invalid", f"{first['field']}: {first['message']}", errors=errors)
 
 
 def http_error(_: Request, error: Exception) -> JSONResponse:
     """What the framework itself refuses: unknown paths and methods."""
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, "The request failed", str(error.detail), dict(error.headers or {}))
+    names = {HTTPStatus.NOT_FOUND: "not-found", HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too-large"}
+    name = names.get(HTTPStatus(error.status_code), "request")
+    return answer(name, str(error.detail), error.headers, status=error.status_code)
 
 
 def install(app: FastAPI) -> None:
     """Answer the API's errors as problem documents."""
+    app.add_exception_handler(Problem, raised)
     app.add_exception_handler(NotPublished, not_published)
+    app.add_exception_handler(NotFound, not_found)
+    app.add_exception_handler(Conflict, conflict)
+    app.add_exception_handler(IllegalTransition, conflict)
+    app.add_exception_handler(NotAllowed, not_allowed)
     app.add_exception_handler(ArenaFull, arena_full)
+    app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http_error)
+    app.include_router(router)

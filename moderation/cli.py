@@ -27,6 +27,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 def register(app: typer.Typer) -> None:
     """Add this layer's commands to ``app``."""
+    from moderation.accounts_cli import register_accounts
     from moderation.banks_cli import register_banks
     from moderation.detectors_cli import register_detectors
     from moderation.models_cli import register_models
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     register_models(app)
     register_detectors(app)
     register_banks(app)
+    register_accounts(app)
 
 
 def home_folder(given: Path | None) -> Path:

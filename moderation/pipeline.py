@@ -32,6 +32,8 @@ from moderation.listening import Heard
 from moderation.packages import pack, unpack
 from moderation.states import DECIDED, REVIEWABLE, WorldState
 from moderation.store import ExplorationRow, Store, StoredPlaythrough, Transaction, Version
+from moderation.store.transaction import LOCAL
+from moderation.submitting import address
 from policies.types import Context, Coverage, Decision, Verdict
 
 if TYPE_CHECKING:
@@ -97,6 +99,12 @@ def budgets() -> dict[str, Budget]:
     }
 
 
+def make_request(seed: int = 0, model: str = "neural", budget: str = "default") -> Request:
+    """With the model's hash and the budget's numbers. Raises FileNotFoundError without the weights."""
+    detectors = scan.load_detectors(policy_bundle()).sha256
+    return Request(seed, model, world_model(model).card.sha256, asdict(budgets()[budget]), detectors)
+
+
 # -- asking for a review ------------------------------------------------------------------------------
 
 
@@ -110,7 +118,7 @@ def submit(store: Store, package: WorldPackage, request: Request, policy_hash: s
     with store.writing() as tx:
         tx.submit(
             version=package.sha256,
-            slug=spec.slug,
+            slug=address(tx, spec.slug, LOCAL),
             title=spec.title,
             prompt=spec.prompt,
             spec=spec.canonical(),
@@ -195,7 +203,19 @@ class Stages:
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """By kind of job."""
-        return {"intake": self.intake, "explore": self.explore, "scan": self.show, "decide": self.decide}
+        return {
+            "receive": self.receive,
+            "intake": self.intake,
+            "explore": self.explore,
+            "scan": self.show,
+            "decide": self.decide,
+        }
+
+    def receive(self, work: Work) -> None:
+        """Ask for the usual review of what a creator sent: only a worker knows model and detectors."""
+        ask(self.store, work.job.subject, make_request(), policy_bundle().sha256)
+        with work.commit(done=True):
+            pass
 
     def intake(self, work: Work) -> None:
         """Look at the uploaded media; what the media alone condemns is not played."""

@@ -20,8 +20,14 @@ from rich.text import Text
 
 from moderation.store import Job
 
-DOING = {"intake": "looking at media", "explore": "exploring", "scan": "scanning", "decide": "deciding"}
-DID = {"intake": "media looked at", "explore": "explored", "scan": "scanned", "decide": "decided"}
+STAGES = {
+    "receive": ("receiving", "received"),
+    "intake": ("looking at media", "media looked at"),
+    "explore": ("exploring", "explored"),
+    "scan": ("scanning", "scanned"),
+    "decide": ("deciding", "decided"),
+}
+"""What each is called while it goes on, and when it is done."""
 
 
 class Rate(ProgressColumn):
@@ -81,7 +87,7 @@ class Bars:
         key = (job.id, str(state.get("unit", "")))
         if key not in self._bars:
             self._hide(job)
-            name = f"{self._titles[job.subject]} · {DOING[job.kind]}"
+            name = f"{self._titles[job.subject]} · {STAGES[job.kind][0]}"
             self._bars[key] = self._progress.add_task(name, total=state.get("total"), unit=key[1])
         self._progress.update(self._bars[key], completed=state.get("done", 0), total=state.get("total"))
 
@@ -93,7 +99,8 @@ class Bars:
         self._finished.add(job.id)
         self._hide(job)
         if self._started:
-            said = f"[red]failed[/] {DOING[job.kind]}" if job.state == "dead" else DID[job.kind]
+            doing, did = STAGES[job.kind]
+            said = f"[red]failed[/] {doing}" if job.state == "dead" else did
             self._progress.console.print(
                 f"  [dim]{self._titles[job.subject]}[/] {said} in {job.seconds:.1f} s", highlight=False
             )

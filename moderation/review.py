@@ -88,10 +88,7 @@ class Asked:
 
     def request(self) -> pipeline.Request:
         """With the model's hash and the budget's numbers. Raises FileNotFoundError without the weights."""
-        card = pipeline.world_model(self.model).card
-        budget = asdict(pipeline.budgets()[self.budget])
-        detectors = load_detectors(pipeline.policy_bundle()).sha256
-        return pipeline.Request(self.seed, self.model, card.sha256, budget, detectors)
+        return pipeline.make_request(self.seed, self.model, self.budget)
 
 
 def review(

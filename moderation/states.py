@@ -33,6 +33,8 @@ class WorldState(StrEnum):
     UPHELD = "upheld"
     """The appeal failed: what was decided stands."""
     OVERTURNED = "overturned"
+    WITHDRAWN = "withdrawn"
+    """Its creator took it back, for good."""
     QUARANTINED = "quarantined"
     """Kept for the law: no replay, restricted access."""
 
@@ -71,11 +73,30 @@ _FORWARD: Mapping[WorldState, frozenset[WorldState]] = {
     _S.APPEALED: frozenset({_S.UPHELD, _S.OVERTURNED}),
     _S.UPHELD: frozenset(),
     _S.OVERTURNED: frozenset({_S.PUBLISHED}),
+    _S.WITHDRAWN: frozenset(),
     _S.QUARANTINED: frozenset(),
 }
+WITHDRAWABLE = frozenset(
+    {
+        _S.SUBMITTED,
+        _S.SCREENING,
+        _S.EXPLORING,
+        _S.SCANNING,
+        _S.DECIDING,
+        _S.CLEARED,
+        _S.INCONCLUSIVE,
+        _S.NEEDS_REVIEW,
+        _S.CHANGES_REQUESTED,
+        _S.PUBLISHED,
+    }
+)
+"""What a creator may take back: not what a person has in hand, nor what was stopped."""
+
+_ANY = frozenset({_S.QUARANTINED, _S.WITHDRAWN})
 
 TRANSITIONS: Mapping[WorldState, frozenset[WorldState]] = {
-    state: following | ({_S.QUARANTINED} - {state}) for state, following in _FORWARD.items()
+    state: following | (_ANY if state in WITHDRAWABLE else {_S.QUARANTINED} - {state})
+    for state, following in _FORWARD.items()
 }
 """From each state, the states that may follow. EXPLORING follows the working states when a review with
 another seed, model or budget takes over from one that was interrupted; IN_REVIEW goes back to NEEDS_REVIEW

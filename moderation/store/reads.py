@@ -144,6 +144,15 @@ class Store:
         """The versions of a world by its slug, newest last."""
         return self._versions(t.versions.c.world == world)
 
+    def versions_by(self, creator: str, before: float | None = None, most: int = 50) -> list[Version]:
+        """One creator's, newest first, from those made before some time (seconds since 1970)."""
+        query = select(t.versions, t.worlds.c.title).join(t.worlds).where(t.versions.c.creator == creator)
+        if before is not None:
+            query = query.where(t.versions.c.created < before)
+        query = query.order_by(t.versions.c.created.desc()).limit(most)
+        with self.reading() as connection:
+            return [version_of(row) for row in connection.execute(query)]
+
     def _versions(self, *where: Any) -> list[Version]:
         query = select(t.versions, t.worlds.c.title).join(t.worlds).where(*where)
         with self.reading() as connection:
@@ -226,6 +235,7 @@ class Store:
             named = set(connection.execute(select(t.versions.c.package)).scalars())
             named |= set(connection.execute(select(t.versions.c.thumbnail)).scalars())
             named |= set(connection.execute(select(t.pieces.c.blob)).scalars())
+            named |= set(connection.execute(select(t.uploads.c.blob)).scalars())
             for evidence in connection.execute(select(t.decisions.c.evidence)).scalars():
                 for one in evidence:
                     named |= {one["clip"], *(blob for _, blob in one["frames"])}

@@ -58,6 +58,8 @@ class Version:
 
     id: str
     world: str
+    creator: str
+    """Account."""
     title: str
     prompt: str
     package: str
@@ -67,6 +69,8 @@ class Version:
     revision: int
     exploration: str | None
     thumbnail: str | None
+    created: float
+    """Seconds since 1970."""
     updated: float
 
 

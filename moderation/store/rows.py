@@ -43,6 +43,7 @@ def version_of(row: Row[Any]) -> Version:
     return Version(
         row.id,
         row.world,
+        row.creator,
         row.title,
         row.prompt,
         row.package,
@@ -51,6 +52,7 @@ def version_of(row: Row[Any]) -> Version:
         row.revision,
         row.exploration,
         row.thumbnail,
+        row.created,
         row.updated,
     )
 

@@ -27,6 +27,7 @@ worlds = Table(
     metadata,
     Column("id", String, primary_key=True),  # slug of the title
     Column("title", String, nullable=False),
+    Column("creator", String, nullable=False, server_default="creator"),  # account of the first version
     Column("created", Float, nullable=False),
 )
 
@@ -191,4 +192,65 @@ decisions = Table(
     Column("evidence", JSON, nullable=False),
     Column("at", Float, nullable=False),
     UniqueConstraint("version", "exploration", "policy_hash"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("roles", JSON, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("disabled", Float),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String, primary_key=True),  # the public part, by which it is found
+    Column("account", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("sha256", String, nullable=False),  # of the secret part
+    Column("scopes", JSON, nullable=False),
+    Column("label", String, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float),
+    Column("revoked", Float),
+)
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("sha256", String, primary_key=True),  # of the cookie
+    Column("account", ForeignKey("accounts.id"), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("account", ForeignKey("accounts.id"), primary_key=True),
+    Column("blob", String, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("key", String, primary_key=True),  # the client's Idempotency-Key
+    Column("fingerprint", String, nullable=False),  # SHA-256 of what was asked
+    Column("answer", JSON),
+    Column("at", Float, nullable=False),
+)
+
+privileged_reads = Table(
+    "privileged_reads",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("account", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("version", String, nullable=False, index=True),
+    Column("at", Float, nullable=False),
 )

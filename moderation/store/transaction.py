@@ -15,8 +15,8 @@ from bots.recording import Playthrough
 from moderation.states import WorldState, check
 from moderation.store import tables as t
 from moderation.store.database import insert_new
-from moderation.store.records import Conflict, DistinctFrame, Evidence, ExplorationRow, NotFound
-from moderation.store.rows import exploration_of, finding_row, playthrough_row
+from moderation.store.records import Conflict, DistinctFrame, Evidence, ExplorationRow, NotFound, Version
+from moderation.store.rows import exploration_of, finding_row, playthrough_row, version_of
 from policies.types import Coverage, Decision, DetectorRun, Finding, Verdict
 
 LOCAL = "creator"
@@ -115,7 +115,9 @@ class Transaction:
     ) -> bool:
         """Take in a version in state SUBMITTED; False where it is known already."""
         now = time.time()
-        self._insert_new(t.worlds, id=slug, title=title, created=now)
+        self._insert_new(t.worlds, id=slug, title=title, creator=creator, created=now)
+        if self.owner(slug) != creator:
+            raise Conflict(f"the world {slug!r} is somebody else's: give it another title")
         if not self._insert_new(
             t.versions,
             id=version,
@@ -133,6 +135,23 @@ class Transaction:
             return False
         self._log(version, None, WorldState.SUBMITTED, creator, "submitted", None, 0, f"submit:{version}")
         return True
+
+    def version(self, version: str) -> Version:
+        """As in this transaction. Raises NotFound."""
+        query = select(t.versions, t.worlds.c.title).join(t.worlds).where(t.versions.c.id == version)
+        row = self.connection.execute(query).first()
+        if row is None:
+            raise NotFound(f"no world version {version}")
+        return version_of(row)
+
+    def owner(self, world: str) -> str | None:
+        """The account that a world belongs to; None where there is no such world."""
+        return self.connection.execute(select(t.worlds.c.creator).where(t.worlds.c.id == world)).scalar()
+
+    def is_published(self, world: str) -> bool:
+        """Whether players may see some version of it."""
+        published = and_(t.versions.c.world == world, t.versions.c.state == WorldState.PUBLISHED)
+        return self.connection.execute(select(t.versions.c.id).where(published)).first() is not None
 
     def exploration(self, exploration: str) -> ExplorationRow:
         """As in this transaction. Raises NotFound."""

@@ -1,0 +1,417 @@
+"""What creators program against: upload, submit, remix, follow, read the decision, withdraw."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, Field
+
+from feedapi import services
+from feedapi.identity import Creator
+from feedapi.once import Key, answer_once
+from feedapi.problems import Problem, responses
+from moderation import submitting
+from moderation.accounts import Principal
+from moderation.states import WORKING, WorldState
+from moderation.store import Store, StoredDecision, Transaction, Version
+from moderation.submitting import KnownContent, Submission
+from worldmodel.problems import PackageError
+
+router = APIRouter(prefix="/v1", tags=["creators"])
+
+SHA256 = r"^[0-9a-f]{64}$"
+VersionId = Annotated[str, Path(pattern=SHA256, description="SHA-256 of the content.")]
+ZIP = "application/zip"
+POLL = 0.5
+"""Seconds between two looks at a review that is followed."""
+QUIET = 15.0
+"""Seconds after which a stream says that it is still there."""
+
+
+class Upload(BaseModel):
+    """Bytes that a submission may name."""
+
+    id: str
+    """SHA-256."""
+    size: int
+
+
+class NewWorld(BaseModel):
+    """A world as its ``world.yaml`` has it, and the uploads that it names."""
+
+    spec: dict[str, Any] = Field(description="The document of `world.yaml`; `GET /v1/world-schema` has it.")
+    files: dict[str, str] = Field(
+        default_factory=dict, max_length=128, description="Name in the spec to id of an upload."
+    )
+
+
+class VersionItem(BaseModel):
+    """One version of a creator's world, and where it stands."""
+
+    id: str
+    world: str
+    title: str
+    state: WorldState
+    reason: str
+    """Why it is in this state."""
+    revision: int
+    remix_of: str | None
+    updated: datetime
+
+
+class VersionList(BaseModel):
+    """A page of versions, newest first."""
+
+    items: list[VersionItem]
+    next: str | None
+    """Cursor of the page that follows."""
+
+
+class Reason(BaseModel):
+    """One rule that fired."""
+
+    rule: str
+    title: str
+    category: str
+    action: str
+    explanation: str
+    guideline: str
+    remedy: str
+    """What can be changed."""
+
+
+class Clip(BaseModel):
+    """What shows why a rule fired."""
+
+    rule: str
+    caption: str
+    start: float
+    """Seconds into the playthrough."""
+    end: float
+    clip: str | None
+    """Path of an MP4."""
+    frames: list[str]
+    """Paths of pictures."""
+
+
+class DecisionItem(BaseModel):
+    """What was decided about a version, and why."""
+
+    verdict: str
+    policy: str
+    policy_hash: str
+    at: datetime
+    reasons: list[str]
+    fired: list[Reason]
+    evidence: list[Clip]
+    age: int | None
+    appealable: bool
+
+
+class Withdrawal(BaseModel):
+    """Why a world is taken back."""
+
+    reason: str = Field("withdrawn by its creator", max_length=500)
+
+
+@router.post("/uploads", status_code=201, responses=responses("not-signed-in", "not-allowed", "too-large"))
+async def upload(request: Request, who: Creator) -> Upload:
+    """Keep the body's bytes (a picture, a sound or a video) for a submission; a day if none names them."""
+    data = await request.body()
+    if not data:
+        raise Problem("invalid", "the body is empty: send the file's bytes")
+    blob = await asyncio.to_thread(submitting.upload, services.of(request).store, who.account, data)
+    return Upload(id=blob, size=len(data))
+
+
+_SUBMIT: dict[str, Any] = {
+    "status_code": 202,
+    "response_model": VersionItem,
+    "responses": responses(
+        "not-signed-in", "not-allowed", "bad-package", "known-content", "not-found", "too-large"
+    ),
+}
+
+
+@router.post(
+    "/worlds",
+    **_SUBMIT,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": NewWorld.model_json_schema()},
+                ZIP: {"schema": {"type": "string", "format": "binary"}},
+            },
+        }
+    },
+)
+async def submit(
+    request: Request,
+    who: Creator,
+    key: Key = None,
+) -> Response:
+    """Submit a world: JSON with the ids of uploads, or a package as a zip. Its review begins at once."""
+    body = await request.body()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    store = services.of(request).store
+    return await asyncio.to_thread(_submit, store, who, key, (kind, body), None)
+
+
+@router.post("/worlds/{world_id}/versions", **_SUBMIT)
+def submit_version(request: Request, world_id: str, new: NewWorld, who: Creator, key: Key = None) -> Response:
+    """Submit another version of one's own world; the published one stays until the new one is cleared."""
+    body = new.model_dump_json().encode()
+    return _submit(services.of(request).store, who, key, ("application/json", body), world_id)
+
+
+@router.post("/worlds/{world_id}/remixes", **_SUBMIT)
+def remix(request: Request, world_id: str, new: NewWorld, who: Creator, key: Key = None) -> Response:
+    """Submit a remix of a published world: it inherits what was found there, never the clearance."""
+    new.spec["remix_of"] = world_id
+    body = new.model_dump_json().encode()
+    return _submit(services.of(request).store, who, key, ("application/json", body), None)
+
+
+def _submit(
+    store: Store, who: Principal, key: str | None, sent: tuple[str, bytes], world: str | None
+) -> JSONResponse:
+    submission = _checked(store, who, *sent)
+
+    def work(tx: Transaction) -> tuple[int, BaseModel, dict[str, str]]:
+        version = submitting.submit(tx, who.account, submission, world)
+        return 202, _item(version, "submitted"), {"Location": f"/v1/versions/{version.id}"}
+
+    try:
+        return answer_once(store, who, key, ("submit", world or "", submission.package.sha256), work)
+    except KnownContent as error:
+        raise Problem("known-content", str(error)) from None
+
+
+def _checked(store: Store, who: Principal, kind: str, body: bytes) -> Submission:
+    try:
+        if kind == ZIP:
+            return submitting.zipped(store, body)
+        if kind != "application/json":
+            raise Problem("invalid", f"content-type: send application/json or {ZIP}, not {kind or 'nothing'}")
+        new = NewWorld.model_validate_json(body)
+        return submitting.assemble(store, who.account, new.spec, new.files)
+    except PackageError as error:
+        errors = [
+            {"file": one.file, "field": one.field, "message": one.message, "remedy": one.remedy}
+            for one in error.problems
+        ]
+        raise Problem("bad-package", str(error.problems[0]), errors=errors) from None
+    except ValueError as error:
+        raise Problem("invalid", f"body: {error}") from None
+
+
+@router.get("/world-schema")
+def world_schema() -> dict[str, Any]:
+    """The JSON Schema of a world's document."""
+    from worldmodel.spec import json_schema
+
+    return json_schema()
+
+
+@router.get("/versions", responses=responses("not-signed-in", "not-allowed"))
+def list_versions(
+    request: Request,
+    who: Creator,
+    after: Annotated[str | None, Query(pattern=r"^\d+(\.\d+)?$", description="`next` of a page.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> VersionList:
+    """One's own versions, newest first."""
+    store = services.of(request).store
+    found = store.versions_by(who.account, None if after is None else float(after), limit + 1)
+    more = found[limit - 1].created if len(found) > limit else None
+    items = [_item(version, _why(store, version)) for version in found[:limit]]
+    return VersionList(items=items, next=None if more is None else repr(more))
+
+
+@router.get("/versions/{version}", responses=responses("not-signed-in", "not-allowed", "not-found"))
+def get_version(request: Request, response: Response, version: VersionId, who: Creator) -> VersionItem:
+    """Where a version of one's own stands; its ETag is its revision."""
+    store = services.of(request).store
+    found = submitting.owned(store, who.account, version)
+    response.headers["ETag"] = _etag(found)
+    return _item(found, _why(store, found))
+
+
+@router.get(
+    "/versions/{version}/events",
+    response_class=StreamingResponse,
+    responses=responses("not-signed-in", "not-allowed", "not-found")
+    | {200: {"content": {"text/event-stream": {}}, "description": "`state` and `progress` events."}},
+)
+async def follow(
+    request: Request,
+    version: VersionId,
+    who: Creator,
+    last: Annotated[int, Header(alias="Last-Event-ID", ge=-1)] = -1,
+) -> StreamingResponse:
+    """Follow a review as server-sent events, until it is decided; Last-Event-ID goes on from there."""
+    store = services.of(request).store
+    await asyncio.to_thread(submitting.owned, store, who.account, version)
+    stream = _events(request, store, version, last)
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+async def _events(request: Request, store: Store, version: str, last: int) -> AsyncIterator[str]:
+    """One ``state`` event per change (its id is the revision), and ``progress`` while a stage works."""
+    told, quiet = "", 0.0
+    while not await request.is_disconnected():
+        history, jobs, state = await asyncio.to_thread(_look, store, version)
+        for event in history:
+            if event.revision > last:
+                last = event.revision
+                data = {"state": event.to_state, "reason": event.reason, "at": event.at}
+                yield f"id: {last}\nevent: state\ndata: {json.dumps(data)}\n\n"
+        if jobs and jobs != told:
+            told, quiet = jobs, 0.0
+            yield f"event: progress\ndata: {jobs}\n\n"
+        if state not in WORKING:
+            return
+        quiet += POLL
+        if quiet >= QUIET:
+            quiet = 0.0
+            yield ": still here\n\n"
+        await asyncio.sleep(POLL)
+
+
+def _look(store: Store, version: str) -> tuple[list[Any], str, WorldState]:
+    working = next((job for job in store.queue.jobs(version) if job.state in {"ready", "running"}), None)
+    jobs = "" if working is None else json.dumps({"stage": working.kind, **(working.progress or {})})
+    return store.history(version), jobs, store.version(version).state
+
+
+@router.get("/versions/{version}/decision", responses=responses("not-signed-in", "not-allowed", "not-found"))
+def get_decision(request: Request, version: VersionId, who: Creator) -> DecisionItem:
+    """The newest decision on a version of one's own: reasons, clips, and what to change."""
+    store = services.of(request).store
+    found = submitting.owned(store, who.account, version)
+    stored = submitting.decision_of(store, found)
+    if stored is None:
+        raise Problem("not-found", f"nothing is decided yet: the version is {found.state}")
+    return _decision(found, stored)
+
+
+@router.get(
+    "/versions/{version}/evidence/{blob}",
+    response_class=Response,
+    responses=responses("not-signed-in", "not-allowed", "not-found")
+    | {200: {"content": {"video/mp4": {}, "image/png": {}}, "description": "The clip or the picture."}},
+)
+def get_evidence(
+    request: Request, version: VersionId, blob: Annotated[str, Path(pattern=SHA256)], who: Creator
+) -> Response:
+    """A clip or a picture that the decision shows."""
+    store = services.of(request).store
+    stored = submitting.decision_of(store, submitting.owned(store, who.account, version))
+    if stored is None or not submitting.shown_to_creator(stored, blob):
+        raise Problem("not-found", "the decision shows no such clip or picture")
+    clips = {one.clip for one in stored.evidence}
+    return Response(
+        store.blobs.read(blob),
+        media_type="video/mp4" if blob in clips else "image/png",
+        headers={"Cache-Control": "private, max-age=3600"},
+    )
+
+
+@router.post(
+    "/versions/{version}/withdraw",
+    responses=responses(
+        "not-signed-in", "not-allowed", "not-found", "conflict", "precondition", "no-precondition"
+    ),
+    response_model=VersionItem,
+)
+def withdraw(
+    request: Request,
+    version: VersionId,
+    who: Creator,
+    said: Withdrawal,
+    if_match: Annotated[str | None, Header(alias="If-Match")] = None,
+    key: Key = None,
+) -> Response:
+    """Take a version back, for good; running sessions of it end. Needs If-Match with its ETag."""
+    store = services.of(request).store
+    found = submitting.owned(store, who.account, version)
+    if if_match is None:
+        raise Problem("no-precondition", "send the version's ETag as If-Match")
+
+    def work(tx: Transaction) -> tuple[int, BaseModel, dict[str, str]]:
+        now = tx.version(version)
+        if _etag(now) != if_match:
+            raise Problem("precondition", f"the version is at {_etag(now)}, not {if_match}")
+        submitting.withdraw(tx, now, now.revision, said.reason)
+        after = tx.version(version)
+        return 200, _item(after, said.reason), {"ETag": _etag(after)}
+
+    return answer_once(store, who, key, ("withdraw", found.id, if_match, said.reason), work)
+
+
+def _etag(version: Version) -> str:
+    return f'"{version.revision}"'
+
+
+def _why(store: Store, version: Version) -> str:
+    return store.history(version.id)[-1].reason
+
+
+def _item(version: Version, reason: str) -> VersionItem:
+    return VersionItem(
+        id=version.id,
+        world=version.world,
+        title=version.title,
+        state=version.state,
+        reason=reason,
+        revision=version.revision,
+        remix_of=version.remix_of,
+        updated=datetime.fromtimestamp(version.updated, UTC),
+    )
+
+
+def _decision(version: Version, stored: StoredDecision) -> DecisionItem:
+    decision = stored.decision
+
+    def path(blob: str) -> str:
+        return f"/v1/versions/{version.id}/evidence/{blob}"
+
+    return DecisionItem(
+        verdict=decision.verdict,
+        policy=decision.policy,
+        policy_hash=decision.policy_hash,
+        at=datetime.fromtimestamp(stored.at, UTC),
+        reasons=list(decision.reasons),
+        fired=[
+            Reason(
+                rule=one.rule,
+                title=one.title,
+                category=one.category,
+                action=one.action,
+                explanation=one.explanation,
+                guideline=one.guideline,
+                remedy=one.remedy,
+            )
+            for one in decision.fired
+        ],
+        evidence=[
+            Clip(
+                rule=one.rule,
+                caption=one.caption,
+                start=one.start,
+                end=one.end,
+                clip=None if one.clip is None else path(one.clip),
+                frames=[path(blob) for _, blob in one.frames],
+            )
+            for one in stored.evidence
+        ],
+        age=None if decision.rating is None else decision.rating.age,
+        appealable=version.state in {WorldState.REJECTED, WorldState.TAKEN_DOWN},
+    )

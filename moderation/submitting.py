@@ -1,0 +1,130 @@
+"""What creators do with their own worlds: submit, remix, withdraw, and see how it goes.
+
+Every function takes the creator's account and reaches only what is theirs: whatever else exists is
+``moderation.store.NotFound``. This is the one place where a version is matched with its owner.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moderation.packages import pack, unpack
+from moderation.states import WorldState
+from moderation.store import Conflict, NotFound, Store, StoredDecision, Transaction, Version, accounts
+from worldmodel.archive import DOCUMENT
+from worldmodel.package import PackageError, WorldPackage, make_package
+from worldmodel.problems import Problem
+
+
+class KnownContent(Conflict):
+    """Exactly this content was submitted before, by this creator or by another."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A checked package, on its way into the store."""
+
+    package: WorldPackage
+    blob: str
+    """Of the clean package."""
+
+
+def upload(store: Store, creator: str, data: bytes) -> str:
+    """Keep some bytes for a submission to name; returns their SHA-256."""
+    blob = store.blobs.put(data)
+    with store.writing() as tx:
+        accounts.add_upload(tx.connection, creator, blob, len(data))
+    return blob
+
+
+def assemble(store: Store, creator: str, spec: Mapping[str, Any], files: Mapping[str, str]) -> Submission:
+    """The package of a spec and of uploads, by the names that the spec uses.
+
+    Raises ``worldmodel.package.PackageError`` with everything that is wrong.
+    """
+    with store.reading() as connection:
+        unknown = [name for name, blob in files.items() if not accounts.has_upload(connection, creator, blob)]
+    if unknown:
+        problems = [Problem(name, "names no upload of yours", remedy="upload it first") for name in unknown]
+        raise PackageError(DOCUMENT, problems)
+    contents = {name: store.blobs.read(blob) for name, blob in files.items()}
+    contents[DOCUMENT] = json.dumps(spec, ensure_ascii=False).encode()  # JSON is YAML
+    return _kept(store, make_package(contents))
+
+
+def zipped(store: Store, data: bytes) -> Submission:
+    """A whole package as a zip. Raises PackageError."""
+    return _kept(store, unpack(data))
+
+
+def _kept(store: Store, package: WorldPackage) -> Submission:
+    return Submission(package, store.blobs.put(pack(package)))
+
+
+def submit(tx: Transaction, creator: str, submission: Submission, world: str | None = None) -> Version:
+    """Take a package in as a version of ``world``, by default of the one that its title names.
+
+    A title that names somebody else's world makes another world, with a longer address. Queues the review.
+    Raises KnownContent, NotFound where ``world`` is not this creator's, and where what it remixes is not
+    published.
+    """
+    package, spec = submission.package, submission.package.spec
+    if spec.remix_of is not None and not tx.is_published(spec.remix_of):
+        raise NotFound(f"{spec.remix_of!r} is not published: only published worlds can be remixed")
+    if world is None:
+        world = address(tx, spec.slug, creator)
+    elif tx.owner(world) != creator:
+        raise NotFound(f"you have no world {world!r}")
+    new = tx.submit(
+        version=package.sha256,
+        slug=world,
+        title=spec.title,
+        prompt=spec.prompt,
+        spec=spec.canonical(),
+        package=submission.blob,
+        remix_of=spec.remix_of,
+        creator=creator,
+    )
+    if not new:
+        raise KnownContent("this content was submitted before: the same content is the same version")
+    tx.enqueue("receive", package.sha256, f"receive:{package.sha256}")
+    return tx.version(package.sha256)
+
+
+def address(tx: Transaction, slug: str, creator: str) -> str:
+    """The address that a creator's world of this title has: a longer one where the short one is taken."""
+    if tx.owner(slug) in (None, creator):
+        return slug
+    return f"{slug}-{hashlib.sha256(creator.encode()).hexdigest()[:6]}"
+
+
+def withdraw(tx: Transaction, version: Version, expected: int, reason: str) -> None:
+    """Take a version back, for good: nobody plays it any more, and no work on it goes on.
+
+    Raises ``moderation.states.IllegalTransition`` where a person has it in hand, Conflict where ``expected``
+    is not its revision.
+    """
+    tx.transition(version.id, WorldState.WITHDRAWN, version.creator, reason, expected=expected)
+    tx.cancel_jobs(version.id)
+
+
+def owned(store: Store, creator: str, version: str) -> Version:
+    """Raises NotFound, also where it is somebody else's."""
+    found = store.version(version)
+    if found.creator != creator:
+        raise NotFound(f"no world version {version}")
+    return found
+
+
+def decision_of(store: Store, version: Version) -> StoredDecision | None:
+    """The newest decision on it, if there is one."""
+    return next(iter(store.decisions(version.id)), None)
+
+
+def shown_to_creator(decision: StoredDecision, blob: str) -> bool:
+    """Whether a blob is evidence of this decision, which its creator may see."""
+    return any(blob in (one.clip, *(frame for _, frame in one.frames)) for one in decision.evidence)
