@@ -10,10 +10,11 @@ from pydantic import BaseModel
 from feedapi import services
 from feedapi.arena import ArenaFull
 from feedapi.label import label_of
+from feedapi.problems import responses
 from moderation.risk import risk_upper
 from moderation.store import PublishedWorld
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", tags=["feed"])
 
 
 class WorldItem(BaseModel):
@@ -63,19 +64,19 @@ class Ticket(BaseModel):
     """Path and query of the WebSocket."""
 
 
-@router.get("/worlds")
+@router.get("/worlds", responses=responses())
 def list_worlds(request: Request) -> WorldList:
     """Every published world, newest first."""
     return WorldList(items=[WorldItem.of(world) for world in services.of(request).store.published()])
 
 
-@router.get("/worlds/{world_id}")
+@router.get("/worlds/{world_id}", responses=responses("no-such-world"))
 def get_world(request: Request, world_id: str) -> WorldItem:
     """One published world; any other is 404."""
     return WorldItem.of(services.of(request).store.published_world(world_id))
 
 
-@router.post("/worlds/{world_id}/sessions", status_code=201)
+@router.post("/worlds/{world_id}/sessions", status_code=201, responses=responses("no-such-world", "full"))
 def open_session(request: Request, response: Response, world_id: str) -> Ticket:
     """A ticket to play a published world; 404 for any other, 503 with Retry-After when it is full."""
     here = services.of(request)

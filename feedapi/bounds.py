@@ -40,9 +40,9 @@ UPLOAD_BYTES = 33 * 1024 * 1024
 class Bounds:
     """Refuses what is too much with a problem document, before any route sees it."""
 
-    def __init__(self, app: ASGIApp, rates: Mapping[str, str] = USUAL) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._rates: Mapping[str, RateLimitItem] = {name: parse(rate) for name, rate in rates.items()}
+        self._rates: Mapping[str, RateLimitItem] = {name: parse(rate) for name, rate in USUAL.items()}
         self._limiter = MovingWindowRateLimiter(storage_from_string(os.environ.get(VARIABLE, "memory://")))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -120,7 +120,20 @@ class Withdrawal(BaseModel):
     reason: str = Field("withdrawn by its creator", max_length=500)
 
 
-@router.post("/uploads", status_code=201, responses=responses("not-signed-in", "not-allowed", "too-large"))
+def _body(**kinds: Any) -> dict[str, Any]:
+    """What OpenAPI says of a body that the route reads itself."""
+    return {"requestBody": {"required": True, "content": kinds}}
+
+
+_BYTES = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
+
+
+@router.post(
+    "/uploads",
+    status_code=201,
+    responses=responses("not-signed-in", "not-allowed", "too-large"),
+    openapi_extra=_body(**{"application/octet-stream": _BYTES}),
+)
 async def upload(request: Request, who: Creator) -> Upload:
     """Keep the body's bytes (a picture, a sound or a video) for a submission; a day if none names them."""
     data = await request.body()
@@ -142,15 +155,7 @@ _SUBMIT: dict[str, Any] = {
 @router.post(
     "/worlds",
     **_SUBMIT,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {"schema": NewWorld.model_json_schema()},
-                ZIP: {"schema": {"type": "string", "format": "binary"}},
-            },
-        }
-    },
+    openapi_extra=_body(**{"application/json": {"schema": NewWorld.model_json_schema()}, ZIP: _BYTES}),
 )
 async def submit(
     request: Request,

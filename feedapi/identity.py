@@ -16,8 +16,8 @@ from moderation.accounts import NotAllowed, Principal, check_key, check_sign_in,
 COOKIE = "firstplay_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110)."""
-_bearer = HTTPBearer(auto_error=False, scheme_name="API key", description="`Bearer fp_...`")
-_cookie = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="Console session")
+_bearer = HTTPBearer(auto_error=False, scheme_name="api-key", description="`Bearer fp_...`")
+_cookie = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="console-session")
 
 
 def principal(

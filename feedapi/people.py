@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -12,10 +13,13 @@ from feedapi import services
 from feedapi.identity import COOKIE, Manager, principal
 from feedapi.problems import Problem, responses
 from moderation.accounts import (
+    ACCOUNT,
     ROLES,
     SIGN_IN_LIFETIME,
     BadAccount,
     Principal,
+    Role,
+    Scope,
     create_account,
     create_key,
     csrf_token,
@@ -52,8 +56,8 @@ class SignedIn(Me):
 class NewAccount(BaseModel):
     """Who is to be let in."""
 
-    id: str = Field(max_length=63)
-    roles: list[str] = Field(min_length=1, max_length=len(ROLES))
+    id: str = Field(pattern=f"^{ACCOUNT.pattern}$")
+    roles: list[Role] = Field(min_length=1, max_length=len(ROLES))
 
 
 class AccountItem(BaseModel):
@@ -73,7 +77,7 @@ class AccountList(BaseModel):
 class NewKey(BaseModel):
     """What a key is to be good for; by default for all that its account may do."""
 
-    scopes: list[str] = Field(default_factory=list, max_length=20)
+    scopes: list[Scope] = Field(default_factory=list, max_length=20)
     label: str = Field("", max_length=80)
     days: float | None = Field(None, gt=0, le=3650)
 
@@ -155,7 +159,9 @@ def add_account(request: Request, who: Manager, new: NewAccount) -> AccountItem:
 
 
 @router.delete(
-    "/accounts/{account}", status_code=204, responses=responses("not-signed-in", "not-allowed", "not-found")
+    "/accounts/{account}",
+    status_code=204,
+    responses=responses("not-signed-in", "not-allowed", "not-found", "conflict"),
 )
 def disable_account(request: Request, who: Manager, account: str) -> None:
     """End all keys and sessions of an account; what it did stays."""
@@ -194,7 +200,7 @@ def add_key(request: Request, response: Response, who: Anyone, account: str, new
     """A new key for an account: for one's own within what this key may do, or any with ``accounts``."""
     _own(who, account)
     response.headers["Cache-Control"] = "no-store"
-    wanted = new.scopes if who.may("accounts") else (new.scopes or sorted(who.scopes))
+    wanted: Collection[str] = new.scopes or (() if who.may("accounts") else who.scopes)
     beyond = set() if who.may("accounts") else set(wanted) - who.scopes
     if beyond:
         raise Problem("not-allowed", f"this key does not have the scope {min(beyond)!r} itself")

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from feedapi.arena import ArenaFull
 from moderation.accounts import NotAllowed
@@ -116,7 +117,7 @@ def answer(
 def responses(*names: str) -> dict[int | str, dict[str, Any]]:
     """What a route's OpenAPI says of the problems that it can end with."""
     told: dict[int | str, dict[str, Any]] = {}
-    for name in ("invalid", "too-many", *names):
+    for name in ("request", "invalid", "too-many", *names):
         kind = CATALOGUE[name]
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
         told.setdefault(kind.status, {"description": kind.title, "content": content, "model": ProblemDetails})
@@ -184,12 +185,25 @@ def invalid(_: Request, error: Exception) -> JSONResponse:
     return answer("invalid", f"{first['field']}: {first['message']}", errors=errors)
 
 
-def http_error(_: Request, error: Exception) -> JSONResponse:
+def http_error(request: Request, error: Exception) -> JSONResponse:
     """What the framework itself refuses: unknown paths and methods."""
     assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
     names = {HTTPStatus.NOT_FOUND: "not-found", HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too-large"}
     name = names.get(HTTPStatus(error.status_code), "request")
-    return answer(name, str(error.detail), error.headers, status=error.status_code)
+    return answer(name, str(error.detail), headers, status=error.status_code)
+
+
+def _methods(request: Request) -> set[str]:
+    """Of every route with this path: the framework's own Allow names those of the first one only."""
+    found = (
+        path
+        for path in request.app.openapi()["paths"].items()
+        if compile_path(path[0])[0].match(request.url.path)
+    )
+    return {method.upper() for _, methods in found for method in methods} or {"GET"}
 
 
 def install(app: FastAPI) -> None:

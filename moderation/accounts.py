@@ -17,8 +17,12 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from moderation.store import Store, accounts
+
+Role = Literal["creator", "platform", "moderator", "senior", "policy_author", "operator"]
+Scope = Literal["worlds", "feed", "cases", "cases:senior", "policies", "operate", "accounts"]
 
 ROLES: Mapping[str, frozenset[str]] = {
     "creator": frozenset({"worlds"}),
@@ -31,7 +35,6 @@ ROLES: Mapping[str, frozenset[str]] = {
 """What each role may do. ``worlds``: submit and see one's own; ``feed``: signals of play; ``cases``: review;
 ``cases:senior``: escalations, second approval, take-down; ``policies``: propose; ``operate``: jobs, health;
 ``accounts``: make accounts and keys."""
-SCOPES = frozenset().union(*ROLES.values())
 ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 """What an account may be called."""
 SIGN_IN_LIFETIME = 12 * 3600.0
