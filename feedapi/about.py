@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from feedapi import services
+from feedapi.identity import Operator
 from feedapi.problems import responses
 
 router = APIRouter(tags=["about"])
@@ -67,6 +68,20 @@ def ready(request: Request, response: Response) -> Readiness:
     good = all(one.ok for one in checks)
     response.status_code = 200 if good else 503
     return Readiness(ready=good, checks=checks)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=responses("not-signed-in", "not-allowed")
+    | {200: {"content": {"text/plain": {}}, "description": "Prometheus' text format."}},
+)
+def metrics(request: Request, who: Operator) -> Response:
+    """Queues, ages, latencies, decisions, findings and costs; for whoever has the scope ``operate``."""
+    del who
+    from moderation.observing.metrics import CONTENT_TYPE, exposition
+
+    return Response(exposition(services.of(request).store), media_type=CONTENT_TYPE)
 
 
 @router.get("/v1/policies/current", responses=responses())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -94,6 +95,10 @@ def serve(
     """
     from feedapi.app import create_app
     from feedapi.server import AddressTaken, Server, address, listen
+    from moderation.observing import logs, traces
+
+    logs.set_up(logging.WARNING)
+    traces.set_up("firstplay-api")
 
     def load() -> WorldModel:
         import torch

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     from moderation.banks_cli import register_banks
     from moderation.detectors_cli import register_detectors
     from moderation.models_cli import register_models
+    from moderation.observing_cli import register_observing
     from policies.cli import group
 
     app.command("review")(review_command)
@@ -41,6 +42,7 @@ def register(app: typer.Typer) -> None:
     register_detectors(app)
     register_banks(app)
     register_accounts(app)
+    register_observing(app)
 
 
 def home_folder(given: Path | None) -> Path:

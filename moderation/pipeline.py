@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -29,9 +30,12 @@ from moderation.evidence import gather, of_media, png
 from moderation.jobs import Handler, Hopeless, Work
 from moderation.likeness import Signature, signature
 from moderation.listening import Heard
+from moderation.observing.logs import about, logger
+from moderation.observing.traces import span
 from moderation.packages import pack, unpack
 from moderation.states import DECIDED, REVIEWABLE, WorldState
-from moderation.store import ExplorationRow, Store, StoredPlaythrough, Transaction, Version
+from moderation.store import ExplorationRow, Job, Store, StoredPlaythrough, Transaction, Version
+from moderation.store.figures import Cost, add_cost
 from moderation.store.transaction import LOCAL
 from moderation.submitting import address
 from policies.types import Context, Coverage, Decision, Verdict
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
     from worldmodel.compiled import CompiledWorld
     from worldmodel.package import WorldPackage
     from worldmodel.protocol import WorldModel
+
+log = logger(__name__)
 
 POLICY = "policy"
 """Actor of every transition that the pipeline makes by itself."""
@@ -203,13 +209,35 @@ class Stages:
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """By kind of job."""
-        return {
+        stages = {
             "receive": self.receive,
             "intake": self.intake,
             "explore": self.explore,
             "scan": self.show,
             "decide": self.decide,
         }
+        return {kind: self._observed(stage) for kind, stage in stages.items()}
+
+    def _observed(self, stage: Handler) -> Handler:
+        """The stage inside its trace, logged, and with what it cost kept."""
+
+        def run(work: Work) -> None:
+            job = work.job
+            began = time.monotonic()
+            with about(job=job.id, world=job.subject), span(job.kind, job.trace, world=job.subject):
+                log.info("begun", stage=job.kind, failures=job.failures)
+                stage(work)
+                taken = time.monotonic() - began
+                log.info("done", stage=job.kind, seconds=round(taken, 3))
+            self._keep_costs(job, taken)
+
+        return run
+
+    def _keep_costs(self, job: Job, seconds: float) -> None:
+        with self.store.writing() as tx:
+            add_cost(tx.connection, job.subject, Cost(job.kind, "", 1, seconds))
+            for name, spent in self.detectors.take_spent().items():
+                add_cost(tx.connection, job.subject, Cost(job.kind, name, spent.items, spent.seconds))
 
     def receive(self, work: Work) -> None:
         """Ask for the usual review of what a creator sent: only a worker knows model and detectors."""

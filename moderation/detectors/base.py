@@ -165,6 +165,15 @@ Group = TypeVar("Group", bound=Hashable)
 _ABSENT = object()
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What looking has cost."""
+
+    items: int = 0
+    seconds: float = 0.0
+    """Of wall time, without loading."""
+
+
 class Detector(ABC, Generic[Item]):
     """Loads its weights on first use, under a lock; safe to share between threads.
 
@@ -184,6 +193,7 @@ class Detector(ABC, Generic[Item]):
         self._loading_replaced: dict[str, Any] = {}
         self._running = 0
         self._last_used = monotonic()
+        self._spent = Spent()
         self._scale: Callable[[str, float], float] | None = None
 
     @property
@@ -204,9 +214,21 @@ class Detector(ABC, Generic[Item]):
         """``predict`` after loading: one list of detections per item, in order."""
         with self._in_use():
             found: list[list[Detection]] = []
+            began = monotonic()
             for start in range(0, len(batch), self.batch_size):
                 found += self.predict(batch[start : start + self.batch_size])
+            self._spend(len(batch), monotonic() - began)
         return found if self._scale is None else [[self._scaled(one) for one in item] for item in found]
+
+    def _spend(self, items: int, seconds: float) -> None:
+        with self._lock:
+            self._spent = Spent(self._spent.items + items, self._spent.seconds + seconds)
+
+    def take_spent(self) -> Spent:
+        """What it has looked at since this was last asked."""
+        with self._lock:
+            spent, self._spent = self._spent, Spent()
+        return spent
 
     def unload(self) -> bool:
         """Let go of the weights, unless something is being looked at; whether they were let go of.

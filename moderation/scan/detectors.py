@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from moderation.detectors.base import Design, Detector, DetectorCard, Motion, Picture, Sound, Text
+from moderation.detectors.base import Design, Detector, DetectorCard, Motion, Picture, Sound, Spent, Text
 from moderation.evaluation.chain import chained_card
 from policies.types import Source
 
@@ -86,6 +86,11 @@ class Detectors:
         uploads = sorted(detector.card.name for detector in self.uploads)
         told = json.dumps([sorted(card.fingerprint for card in self.cards), uploads])
         return hashlib.sha256(told.encode()).hexdigest()
+
+    def take_spent(self) -> dict[str, Spent]:
+        """By detector, what looking has cost since this was last asked; only of those that looked."""
+        spent = {detector.card.name: detector.take_spent() for detector in self}
+        return {name: one for name, one in spent.items() if one.items}
 
     def load(self) -> None:
         """Load all weights. Raises ``moderation.models.ModelMissing`` naming what to fetch."""

@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, ins
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
-SCHEMA = "0006"
+SCHEMA = "0007"
 """Newest revision in ``moderation/migrations``."""
 DATABASE_VARIABLE = "FIRSTPLAY_DATABASE"
 """Environment variable with the database's URL; worker processes inherit it."""
@@ -122,6 +122,15 @@ def insert_new(connection: Connection, table: Table, rows: Mapping[str, Any] | S
         return 0
     statement = kind.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     return connection.execute(statement, rows).rowcount
+
+
+def add_up(connection: Connection, table: Table, row: Mapping[str, Any], sums: Sequence[str]) -> None:
+    """Insert a row, or add its ``sums`` to those of the row with the same primary key."""
+    kind = sqlite if connection.dialect.name == "sqlite" else postgresql
+    new = kind.insert(table).values(**row)
+    added = {name: table.c[name] + new.excluded[name] for name in sums}
+    keys = [column.name for column in table.primary_key]
+    connection.execute(new.on_conflict_do_update(index_elements=keys, set_=added))
 
 
 def _sqlite(url: URL) -> Engine:

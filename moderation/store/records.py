@@ -173,3 +173,5 @@ class Job:
     progress: dict[str, Any] | None
     seconds: float
     error: str | None
+    trace: str | None = None
+    """W3C traceparent of whoever asked for it."""

@@ -208,4 +208,5 @@ def job_of(row: Row[Any]) -> Job:
         row.progress,
         row.seconds,
         row.error,
+        row.trace,
     )

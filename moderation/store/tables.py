@@ -84,6 +84,7 @@ jobs = Table(
     Column("error", Text),
     Column("created", Float, nullable=False),
     Column("finished", Float),
+    Column("trace", String),  # W3C traceparent of whoever asked for it
 )
 Index("jobs_claimable", jobs.c.state, jobs.c.not_before)
 
@@ -253,4 +254,14 @@ privileged_reads = Table(
     Column("what", String, nullable=False),
     Column("version", String, nullable=False, index=True),
     Column("at", Float, nullable=False),
+)
+
+costs = Table(
+    "costs",
+    metadata,
+    Column("version", String, primary_key=True),
+    Column("work", String, primary_key=True),  # kind of job, or live
+    Column("part", String, primary_key=True),  # detector, or empty for the whole
+    Column("items", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
 )

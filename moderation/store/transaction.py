@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, and_, select, update
 
 from bots.recording import Playthrough
+from moderation.observing import traces
 from moderation.states import WorldState, check
 from moderation.store import tables as t
 from moderation.store.database import insert_new
@@ -314,6 +315,7 @@ class Transaction:
             not_before=0.0,
             seconds=0.0,
             created=time.time(),
+            trace=traces.current(),
         )
 
     def cancel_jobs(self, subject: str) -> None:

@@ -1,0 +1,125 @@
+"""How the installation does, in numbers: counts and ages over the tables, and what work cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Column, Connection, func, select
+
+from moderation.store import tables as t
+from moderation.store.database import add_up
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class JobFigures:
+    """Jobs of one kind."""
+
+    kind: str
+    states: Mapping[str, int]
+    """How many are ready, running, done, dead."""
+    oldest: float
+    """Seconds that the oldest job which may start now has waited."""
+    median: float
+    """Seconds of work on those that finished in the last day."""
+    latency: float
+    """Seconds from being asked for to being done, mean over those."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one part of some kind of work cost."""
+
+    work: str
+    part: str
+    """A detector, or empty for the whole."""
+    items: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All of it, at one moment."""
+
+    jobs: tuple[JobFigures, ...]
+    worlds: Mapping[str, int]
+    """Versions by state."""
+    decisions: Mapping[str, int]
+    """By verdict."""
+    findings: Mapping[tuple[str, str], int]
+    """By detector and label."""
+    costs: tuple[Cost, ...]
+
+
+def figures(connection: Connection, now: float | None = None) -> Figures:
+    """As of ``now``, by default the clock (seconds since 1970)."""
+    now = time.time() if now is None else now
+    kinds = connection.execute(select(t.jobs.c.kind).distinct().order_by(t.jobs.c.kind)).scalars().all()
+    return Figures(
+        jobs=tuple(_jobs(connection, kind, now) for kind in kinds),
+        worlds=_counts(connection, t.versions.c.state),
+        decisions=_counts(connection, t.decisions.c.verdict),
+        findings={
+            (row.detector, row.label): row.n
+            for row in connection.execute(
+                select(t.findings.c.detector, t.findings.c.label, func.count().label("n")).group_by(
+                    t.findings.c.detector, t.findings.c.label
+                )
+            )
+        },
+        costs=_costs(connection),
+    )
+
+
+def costs_of(connection: Connection, version: str) -> list[Cost]:
+    """What one version has cost so far, dearest first."""
+    query = select(t.costs).where(t.costs.c.version == version).order_by(t.costs.c.seconds.desc())
+    return [Cost(row.work, row.part, row.items, row.seconds) for row in connection.execute(query)]
+
+
+def add_cost(connection: Connection, version: str, cost: Cost) -> None:
+    """Add to what a version has cost."""
+    row = {
+        "version": version,
+        "work": cost.work,
+        "part": cost.part,
+        "items": cost.items,
+        "seconds": cost.seconds,
+    }
+    add_up(connection, t.costs, row, ["items", "seconds"])
+
+
+def _counts(connection: Connection, column: Column[str]) -> dict[str, int]:
+    query = select(column, func.count().label("count")).group_by(column)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _jobs(connection: Connection, kind: str, now: float) -> JobFigures:
+    mine = t.jobs.c.kind == kind
+    states = connection.execute(
+        select(t.jobs.c.state, func.count()).where(mine).group_by(t.jobs.c.state)
+    ).all()
+    ready = mine & (t.jobs.c.state == "ready") & (t.jobs.c.not_before <= now)
+    since = connection.execute(select(func.min(t.jobs.c.created)).where(ready)).scalar()
+    lately = mine & (t.jobs.c.state == "done") & (t.jobs.c.finished > now - DAY)
+    done = connection.execute(
+        select(t.jobs.c.seconds, t.jobs.c.finished - t.jobs.c.created)
+        .where(lately)
+        .order_by(t.jobs.c.seconds)
+    ).all()
+    return JobFigures(
+        kind=kind,
+        states={row[0]: row[1] for row in states},
+        oldest=0.0 if since is None else max(0.0, now - since),
+        median=float(done[len(done) // 2][0]) if done else 0.0,
+        latency=sum(float(row[1]) for row in done) / len(done) if done else 0.0,
+    )
+
+
+def _costs(connection: Connection) -> tuple[Cost, ...]:
+    items, seconds = func.sum(t.costs.c["items"]), func.sum(t.costs.c.seconds)
+    query = select(t.costs.c.work, t.costs.c.part, items, seconds).group_by(t.costs.c.work, t.costs.c.part)
+    return tuple(Cost(row[0], row[1], int(row[2]), float(row[3])) for row in connection.execute(query))
