@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
 from feedapi.arena import Arena
-from feedapi.tickets import TicketOffice, load_secret
+from feedapi.tickets import TicketOffice
+from moderation.secret import derived, load_secret
 from moderation.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ class Services:
 
     @classmethod
     def open(cls, home: Path, load: Callable[[], WorldModel], capacity: int) -> Services:
-        return cls(open_store(home), TicketOffice(load_secret(home)), Arena(load, capacity))
+        return cls(
+            open_store(home), TicketOffice(derived(load_secret(home), "tickets")), Arena(load, capacity)
+        )
 
     def close(self) -> None:
         self.arena.close()

@@ -1,7 +1,6 @@
 """Tickets: a signed, short-lived, single-use right to play one world.
 
-A ticket is ``payload.signature`` in base64url; the signature is HMAC-SHA-256 (RFC 2104) with a secret that
-is made on first use and kept in the state folder.
+A ticket is ``payload.signature`` in base64url; the signature is HMAC-SHA-256 (RFC 2104).
 """
 
 from __future__ import annotations
@@ -11,39 +10,18 @@ import binascii
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 
 LIFETIME = 30.0
 """Seconds between asking for a session and opening its socket."""
-SECRET_BYTES = 32
 
 
 class BadTicket(ValueError):
     """A ticket that is forged, expired, used up, or for another world."""
-
-
-def load_secret(home: Path) -> bytes:
-    """The signing secret of a state folder, made when missing; readable by its owner only."""
-    path = home / "ticket.key"
-    home.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"ticket.key.{os.getpid()}.{secrets.token_hex(4)}")
-    if not path.exists():
-        try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(SECRET_BYTES))
-            os.link(draft, path)  # atomic, and fails when another process was first
-        except FileExistsError:
-            pass  # the other process's secret is as good
-        finally:
-            draft.unlink(missing_ok=True)
-    return path.read_bytes()
 
 
 @dataclass(frozen=True)

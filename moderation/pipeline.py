@@ -37,7 +37,9 @@ from moderation.states import DECIDED, REVIEWABLE, WorldState
 from moderation.store import ExplorationRow, Job, Store, StoredPlaythrough, Transaction, Version
 from moderation.store.figures import Cost, add_cost
 from moderation.store.transaction import LOCAL
+from moderation.store.webhooks import NOTIFY
 from moderation.submitting import address
+from moderation.webhooks import notify
 from policies.types import Context, Coverage, Decision, Verdict
 
 if TYPE_CHECKING:
@@ -216,7 +218,7 @@ class Stages:
             "scan": self.show,
             "decide": self.decide,
         }
-        return {kind: self._observed(stage) for kind, stage in stages.items()}
+        return {kind: self._observed(stage) for kind, stage in stages.items()} | {NOTIFY: notify}
 
     def _observed(self, stage: Handler) -> Handler:
         """The stage inside its trace, logged, and with what it cost kept."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedapi.session import WINDOW, Ending, Session, action_of
-from feedapi.tickets import LIFETIME, BadTicket, TicketOffice, load_secret
+from feedapi.tickets import LIFETIME, BadTicket, TicketOffice
 from feedapi.wire import (
     ALL_KEYS,
     DRAWN_MESSAGE,
@@ -24,6 +24,7 @@ from feedapi.wire import (
     Kind,
     parse,
 )
+from moderation.secret import load_secret
 from tests.small_worlds import small_world
 from worldmodel.constants import Action
 
@@ -258,5 +259,5 @@ def test_the_secret_is_made_once_and_private(tmp_path: Path) -> None:
 
     assert load_secret(tmp_path / "home") == secret
     assert len(secret) == 32
-    assert stat.S_IMODE((tmp_path / "home" / "ticket.key").stat().st_mode) == 0o600
-    assert [path.name for path in (tmp_path / "home").iterdir()] == ["ticket.key"]
+    assert stat.S_IMODE((tmp_path / "home" / "secret.key").stat().st_mode) == 0o600
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["secret.key"]

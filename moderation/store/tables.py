@@ -265,3 +265,26 @@ costs = Table(
     Column("items", BigInteger, nullable=False),
     Column("seconds", Float, nullable=False),
 )
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("account", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("url", String, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("disabled", String),  # why nothing is sent any more
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("webhook", String, nullable=False, index=True),
+    Column("event", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("status", Integer),  # of the answer; null where there was none
+    Column("error", Text),
+    Column("seconds", Float, nullable=False),
+    Column("at", Float, nullable=False),
+)

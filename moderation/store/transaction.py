@@ -18,6 +18,7 @@ from moderation.store import tables as t
 from moderation.store.database import insert_new
 from moderation.store.records import Conflict, DistinctFrame, Evidence, ExplorationRow, NotFound, Version
 from moderation.store.rows import exploration_of, finding_row, playthrough_row, version_of
+from moderation.store.webhooks import announce
 from policies.types import Coverage, Decision, DetectorRun, Finding, Verdict
 
 LOCAL = "creator"
@@ -64,6 +65,7 @@ class Transaction:
             .where(t.versions.c.id == version)
             .values(state=to, revision=row.revision + 1, updated=time.time())
         )
+        announce(self, version, to, reason, row.revision + 1)
 
     def _insert_new(self, table: Table, **values: Any) -> bool:
         return bool(insert_new(self.connection, table, values))
