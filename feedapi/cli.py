@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     """Add this layer's commands to ``app``."""
     app.command()(play)
     app.command()(serve)
+    app.command()(submit)
 
 
 def play(
@@ -119,6 +120,38 @@ def serve(
     app = create_app(moderation_cli.home_folder(home), load, sessions)
     Server(app, lambda: typer.echo(f"The feed is at {url} (Ctrl-C stops)")).serve_on(listener)
     typer.echo("Stopped.")
+
+
+def submit(
+    path: Annotated[Path, typer.Argument(help="A world package: a folder or a zip.", show_default=False)],
+    to: Annotated[str, typer.Option(help="Address of the installation.", envvar="FIRSTPLAY_URL")],
+    key: Annotated[
+        str, typer.Option(help="API key with the scope `worlds`.", envvar="FIRSTPLAY_KEY", show_default=False)
+    ],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the review to its end.")] = True,
+) -> None:
+    """Submit a world to an installation, and follow its review.
+
+    Exit codes: 0 published, or submitted with --no-wait; 1 decided otherwise; 2 the installation refused it.
+    """
+    from feedapi.client import ApiProblem, Client
+
+    try:
+        with Client(to, key) as client:
+            version = client.submit_package(path)
+            typer.echo(f"{version.world}: submitted as {version.id}")
+            if not wait:
+                return
+            for event in client.follow(version.id):
+                if event.name == "state":
+                    typer.echo(f"{event.data['state']}: {event.data['reason']}")
+            state = client.version(version.id).state
+    except (ApiProblem, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        for one in getattr(error, "errors", []):
+            typer.echo(f"  {one}", err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    raise typer.Exit(0 if state == "published" else 1)
 
 
 def _print_version(wanted: bool) -> None:

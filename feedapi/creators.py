@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from feedapi import services
 from feedapi.identity import Creator
 from feedapi.once import Key, answer_once
 from feedapi.problems import Problem, responses
+from feedapi.shapes import Clip, DecisionItem, NewWorld, Reason, Upload, VersionItem, VersionList, Withdrawal
 from moderation import submitting
 from moderation.accounts import Principal
 from moderation.states import WORKING, WorldState
@@ -32,92 +33,6 @@ POLL = 0.5
 """Seconds between two looks at a review that is followed."""
 QUIET = 15.0
 """Seconds after which a stream says that it is still there."""
-
-
-class Upload(BaseModel):
-    """Bytes that a submission may name."""
-
-    id: str
-    """SHA-256."""
-    size: int
-
-
-class NewWorld(BaseModel):
-    """A world as its ``world.yaml`` has it, and the uploads that it names."""
-
-    spec: dict[str, Any] = Field(description="The document of `world.yaml`; `GET /v1/world-schema` has it.")
-    files: dict[str, str] = Field(
-        default_factory=dict, max_length=128, description="Name in the spec to id of an upload."
-    )
-
-
-class VersionItem(BaseModel):
-    """One version of a creator's world, and where it stands."""
-
-    id: str
-    world: str
-    title: str
-    state: WorldState
-    reason: str
-    """Why it is in this state."""
-    revision: int
-    remix_of: str | None
-    updated: datetime
-
-
-class VersionList(BaseModel):
-    """A page of versions, newest first."""
-
-    items: list[VersionItem]
-    next: str | None
-    """Cursor of the page that follows."""
-
-
-class Reason(BaseModel):
-    """One rule that fired."""
-
-    rule: str
-    title: str
-    category: str
-    action: str
-    explanation: str
-    guideline: str
-    remedy: str
-    """What can be changed."""
-
-
-class Clip(BaseModel):
-    """What shows why a rule fired."""
-
-    rule: str
-    caption: str
-    start: float
-    """Seconds into the playthrough."""
-    end: float
-    clip: str | None
-    """Path of an MP4."""
-    frames: list[str]
-    """Paths of pictures."""
-
-
-class DecisionItem(BaseModel):
-    """What was decided about a version, and why."""
-
-    verdict: str
-    policy: str
-    policy_hash: str
-    at: datetime
-    reasons: list[str]
-    fired: list[Reason]
-    evidence: list[Clip]
-    age: int | None
-    appealable: bool
-
-
-class Withdrawal(BaseModel):
-    """Why a world is taken back."""
-
-    reason: str = Field("withdrawn by its creator", max_length=500)
 
 
 def _body(**kinds: Any) -> dict[str, Any]:

@@ -1,0 +1,96 @@
+"""What the creators' API takes and gives, shared by the server and by :mod:`feedapi.client`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from moderation.states import WorldState
+
+
+class Upload(BaseModel):
+    """Bytes that a submission may name."""
+
+    id: str
+    """SHA-256."""
+    size: int
+
+
+class NewWorld(BaseModel):
+    """A world as its ``world.yaml`` has it, and the uploads that it names."""
+
+    spec: dict[str, Any] = Field(description="The document of `world.yaml`; `GET /v1/world-schema` has it.")
+    files: dict[str, str] = Field(
+        default_factory=dict, max_length=128, description="Name in the spec to id of an upload."
+    )
+
+
+class VersionItem(BaseModel):
+    """One version of a creator's world, and where it stands."""
+
+    id: str
+    world: str
+    title: str
+    state: WorldState
+    reason: str
+    """Why it is in this state."""
+    revision: int
+    remix_of: str | None
+    updated: datetime
+
+
+class VersionList(BaseModel):
+    """A page of versions, newest first."""
+
+    items: list[VersionItem]
+    next: str | None
+    """Cursor of the page that follows."""
+
+
+class Reason(BaseModel):
+    """One rule that fired."""
+
+    rule: str
+    title: str
+    category: str
+    action: str
+    explanation: str
+    guideline: str
+    remedy: str
+    """What can be changed."""
+
+
+class Clip(BaseModel):
+    """What shows why a rule fired."""
+
+    rule: str
+    caption: str
+    start: float
+    """Seconds into the playthrough."""
+    end: float
+    clip: str | None
+    """Path of an MP4."""
+    frames: list[str]
+    """Paths of pictures."""
+
+
+class DecisionItem(BaseModel):
+    """What was decided about a version, and why."""
+
+    verdict: str
+    policy: str
+    policy_hash: str
+    at: datetime
+    reasons: list[str]
+    fired: list[Reason]
+    evidence: list[Clip]
+    age: int | None
+    appealable: bool
+
+
+class Withdrawal(BaseModel):
+    """Why a world is taken back."""
+
+    reason: str = Field("withdrawn by its creator", max_length=500)
