@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from feedapi import about, api, creators, hooks, pages, people, play, problems, services
+from feedapi import about, api, creators, hooks, pages, people, play, problems, services, studio
 from feedapi.bounds import Bounds
 from feedapi.headers import SafeHeaders
 from feedapi.services import Services
@@ -51,5 +51,7 @@ def create_app(home: Path, load: Callable[[], WorldModel], capacity: int) -> Fas
         app.include_router(router)
     app.include_router(play.router)
     app.include_router(pages.router)
+    app.include_router(studio.router)
+    app.add_exception_handler(studio.SignInFirst, studio.sign_in_first)
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     return app

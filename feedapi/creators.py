@@ -16,7 +16,17 @@ from feedapi import services
 from feedapi.identity import Creator
 from feedapi.once import Key, answer_once
 from feedapi.problems import Problem, responses
-from feedapi.shapes import Clip, DecisionItem, NewWorld, Reason, Upload, VersionItem, VersionList, Withdrawal
+from feedapi.shapes import (
+    Clip,
+    DecisionItem,
+    NewWorld,
+    Preview,
+    Reason,
+    Upload,
+    VersionItem,
+    VersionList,
+    Withdrawal,
+)
 from moderation import submitting
 from moderation.accounts import Principal
 from moderation.states import WORKING, WorldState
@@ -123,13 +133,21 @@ def _checked(store: Store, who: Principal, kind: str, body: bytes) -> Submission
         new = NewWorld.model_validate_json(body)
         return submitting.assemble(store, who.account, new.spec, new.files)
     except PackageError as error:
-        errors = [
-            {"file": one.file, "field": one.field, "message": one.message, "remedy": one.remedy}
-            for one in error.problems
-        ]
-        raise Problem("bad-package", str(error.problems[0]), errors=errors) from None
+        raise _bad_package(error) from None
     except ValueError as error:
         raise Problem("invalid", f"body: {error}") from None
+
+
+@router.post("/previews", responses=responses("not-signed-in", "not-allowed", "bad-package"))
+def preview(request: Request, new: NewWorld, who: Creator) -> Preview:
+    """What a world would become: what its prompt was understood to ask for, and its map."""
+    from feedapi.preview import preview_of
+
+    try:
+        package = submitting.package_of(services.of(request).store, who.account, new.spec, new.files)
+    except PackageError as error:
+        raise _bad_package(error) from None
+    return preview_of(package)
 
 
 @router.get("/world-schema")
@@ -274,6 +292,14 @@ def withdraw(
         return 200, _item(after, said.reason), {"ETag": _etag(after)}
 
     return answer_once(store, who, key, ("withdraw", found.id, if_match, said.reason), work)
+
+
+def _bad_package(error: PackageError) -> Problem:
+    errors = [
+        {"file": one.file, "field": one.field, "message": one.message, "remedy": one.remedy}
+        for one in error.problems
+    ]
+    return Problem("bad-package", str(error.problems[0]), errors=errors)
 
 
 def _etag(version: Version) -> str:

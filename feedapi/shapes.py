@@ -94,3 +94,18 @@ class Withdrawal(BaseModel):
     """Why a world is taken back."""
 
     reason: str = Field("withdrawn by its creator", max_length=500)
+
+
+class Preview(BaseModel):
+    """What a world would become, before it is submitted."""
+
+    understood: list[str]
+    """What the prompt was taken to ask for."""
+    inferred: list[str]
+    """What was made up where it says nothing."""
+    style: list[str]
+    """What has no effect on play."""
+    values: dict[str, float]
+    """The mechanics and wishes that come of it, by their names in the spec."""
+    map: str
+    """The whole world as a PNG, in a data URL."""

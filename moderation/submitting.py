@@ -41,7 +41,7 @@ def upload(store: Store, creator: str, data: bytes) -> str:
     return blob
 
 
-def assemble(store: Store, creator: str, spec: Mapping[str, Any], files: Mapping[str, str]) -> Submission:
+def package_of(store: Store, creator: str, spec: Mapping[str, Any], files: Mapping[str, str]) -> WorldPackage:
     """The package of a spec and of uploads, by the names that the spec uses.
 
     Raises ``worldmodel.package.PackageError`` with everything that is wrong.
@@ -53,7 +53,12 @@ def assemble(store: Store, creator: str, spec: Mapping[str, Any], files: Mapping
         raise PackageError(DOCUMENT, problems)
     contents = {name: store.blobs.read(blob) for name, blob in files.items()}
     contents[DOCUMENT] = json.dumps(spec, ensure_ascii=False).encode()  # JSON is YAML
-    return _kept(store, make_package(contents))
+    return make_package(contents)
+
+
+def assemble(store: Store, creator: str, spec: Mapping[str, Any], files: Mapping[str, str]) -> Submission:
+    """A submission of a spec and of uploads. Raises PackageError."""
+    return _kept(store, package_of(store, creator, spec, files))
 
 
 def zipped(store: Store, data: bytes) -> Submission:

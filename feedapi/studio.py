@@ -1,0 +1,186 @@
+"""The pages of creators: signing in, making a world, and following what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from feedapi import services
+from feedapi.identity import COOKIE
+from feedapi.pages import templates
+from moderation import submitting
+from moderation.accounts import NotAllowed, Principal, check_sign_in, csrf_token
+from moderation.states import WITHDRAWABLE, WORKING, WorldState
+from moderation.store import NotFound, Store, StoredDecision, Version
+
+router = APIRouter(include_in_schema=False)
+
+ROAD = (
+    (WorldState.SUBMITTED, "Received"),
+    (WorldState.SCREENING, "Looking at media"),
+    (WorldState.EXPLORING, "Bots are playing"),
+    (WorldState.SCANNING, "Scanning what they saw"),
+    (WorldState.DECIDING, "Deciding"),
+)
+"""The working states in order, in words."""
+WORDS = {
+    WorldState.PUBLISHED: "Published: everybody can play it.",
+    WorldState.CLEARED: "Cleared.",
+    WorldState.NEEDS_REVIEW: "Waiting for a person to look at it.",
+    WorldState.IN_REVIEW: "A person is looking at it.",
+    WorldState.ESCALATED: "A senior moderator will look at it.",
+    WorldState.AWAITING_SECOND_APPROVAL: "A second person must agree with the decision.",
+    WorldState.REJECTED: "Rejected.",
+    WorldState.CHANGES_REQUESTED: "Something must be changed before it can be published.",
+    WorldState.INCONCLUSIVE: "The bots saw too little to decide.",
+    WorldState.SUSPENDED: "Suspended while reports are looked at.",
+    WorldState.TAKEN_DOWN: "Taken down.",
+    WorldState.APPEALED: "Your appeal is being looked at by another person.",
+    WorldState.UPHELD: "The appeal was looked at, and the decision stands.",
+    WorldState.OVERTURNED: "The appeal was right.",
+    WorldState.WITHDRAWN: "Withdrawn.",
+    WorldState.QUARANTINED: "Not available.",
+}
+
+
+@dataclass(frozen=True)
+class Slider:
+    """One mechanic that can be set by hand."""
+
+    name: str
+    """As the spec has it."""
+    label: str
+    low: float
+    high: float
+    step: float
+    ends: tuple[str, str]
+    """What the lowest and the highest mean."""
+
+
+SLIDERS = (
+    Slider("gravity", "Gravity", 0, 3, 0.05, ("floating", "heavy")),
+    Slider("jump", "Jump", 0, 2, 0.05, ("none", "very high")),
+    Slider("speed", "Speed", 0, 2, 0.05, ("slow", "fast")),
+    Slider("friction", "Grip", 0, 1, 0.05, ("ice", "full")),
+    Slider("hazards", "Hazards", 0, 1, 0.05, ("none", "many")),
+    Slider("collectibles", "Coins", 0, 1, 0.05, ("none", "many")),
+    Slider("darkness", "Darkness", 0, 1, 0.05, ("daylight", "lantern only")),
+    Slider("wind", "Wind", -1, 1, 0.05, ("gale left", "gale right")),
+    Slider("water", "Water", 0, 1, 0.05, ("none", "many pools")),
+    Slider("ice", "Icy ground", 0, 1, 0.05, ("none", "everywhere")),
+    Slider("platforms", "Moving platforms", 0, 1, 0.05, ("none", "many")),
+)
+WISHES = (
+    Slider("size", "Length", 0, 1, 0.05, ("short", "long")),
+    Slider("density", "Obstacles", 0, 1, 0.05, ("open", "crowded")),
+    Slider("rooms", "Rooms", 0, 1, 0.05, ("one stretch", "many")),
+    Slider("verticality", "Up and down", 0, 1, 0.05, ("flat", "steep")),
+    Slider("branches", "Side ways", 0, 1, 0.05, ("none", "many")),
+)
+
+
+class SignInFirst(Exception):
+    """Nobody is signed in; the page that was wanted."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(wanted)
+        self.wanted = wanted
+
+
+def sign_in_first(_: Request, error: Exception) -> Response:
+    """Leads to the sign-in page, which leads back."""
+    assert isinstance(error, SignInFirst)
+    return RedirectResponse(f"/sign-in?next={quote(error.wanted)}", 303)
+
+
+def visitor(request: Request) -> Principal:
+    """Who is signed in on this browser. Raises SignInFirst."""
+    try:
+        return check_sign_in(services.of(request).store, request.cookies.get(COOKIE, ""))
+    except NotAllowed:
+        raise SignInFirst(request.url.path) from None
+
+
+Visitor = Annotated[Principal, Depends(visitor)]
+
+
+def render(request: Request, who: Principal, template: str, status: int = 200, **context: object) -> Response:
+    """A page for somebody who is signed in."""
+    csrf = csrf_token(request.cookies.get(COOKIE, ""))
+    given = {"who": who, "csrf": csrf, **context}
+    return templates.TemplateResponse(request, template, given, status_code=status)
+
+
+@router.get("/sign-in", response_class=HTMLResponse)
+def sign_in_page(request: Request, wanted: Annotated[str, Query(alias="next")] = "/studio") -> Response:
+    """Asks for an API key."""
+    local = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
+    return templates.TemplateResponse(request, "sign_in.html", {"wanted": wanted if local else "/studio"})
+
+
+@router.get("/studio", response_class=HTMLResponse)
+def mine(request: Request, who: Visitor) -> Response:
+    """One's worlds, newest first."""
+    versions = services.of(request).store.versions_by(who.account)
+    return render(request, who, "studio.html", versions=versions, words=WORDS, road=dict(ROAD))
+
+
+@router.get("/studio/new", response_class=HTMLResponse)
+def new(request: Request, who: Visitor, remix: str | None = None) -> Response:
+    """Where a world is made, or a published one remixed."""
+    parent = None if remix is None else services.of(request).store.published_world(remix)
+    return render(request, who, "create.html", sliders=SLIDERS, wishes=WISHES, parent=parent)
+
+
+@router.get("/studio/{version}", response_class=HTMLResponse)
+def one(request: Request, who: Visitor, version: str) -> Response:
+    """A version of one's own: where it stands, what was decided and why."""
+    store = services.of(request).store
+    try:
+        found = submitting.owned(store, who.account, version)
+    except NotFound:
+        return templates.TemplateResponse(request, "missing.html", {}, status_code=404)
+    stored = None if found.state in WORKING else submitting.decision_of(store, found)
+    return render(
+        request,
+        who,
+        "version.html",
+        version=found,
+        history=store.history(version),
+        words=WORDS,
+        road=_road(found, store),
+        stored=stored,
+        clips=_clips(found, stored),
+        working=found.state in WORKING,
+        withdrawable=found.state in WITHDRAWABLE,
+    )
+
+
+def _road(version: Version, store: Store) -> list[tuple[str, str, str]]:
+    """(state, words, ``done``, ``now`` or ``next``) of each working state."""
+    passed = {event.to_state for event in store.history(version.id)}
+    if version.state not in WORKING:
+        return [(state, words, "done" if state in passed else "skipped") for state, words in ROAD]
+    names = [state for state, _ in ROAD]
+    here = names.index(version.state)
+    told = ["done"] * here + ["now"] + ["next"] * (len(names) - here - 1)
+    return [(state, words, how) for (state, words), how in zip(ROAD, told, strict=True)]
+
+
+def _clips(version: Version, stored: StoredDecision | None) -> list[dict[str, object]]:
+    if stored is None:
+        return []
+    base = f"/v1/versions/{version.id}/evidence/"
+    return [
+        {
+            "rule": clip.rule,
+            "caption": clip.caption,
+            "clip": None if clip.clip is None else base + clip.clip,
+            "frame": base + clip.frames[0][1] if clip.frames else None,
+        }
+        for clip in stored.evidence
+    ]
