@@ -20,7 +20,7 @@ from moderation.models import model_path
 if TYPE_CHECKING:
     pass
 
-BATCH = 8
+BATCH = 2
 """Pictures per run: more would cost memory and save no time on one thread."""
 NOISE = 0.02
 """Scores below this say nothing and are left out."""

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
-    """A session on the threads that its detector may use, which does not spin while it waits."""
+    """A session on the threads that its detector may use, which does not spin while it waits.
+
+    It has no arena: with one, five detectors of pictures held 320 MiB more and were no faster.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = current_resources().threads
     options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -21,17 +22,17 @@ from numpy.typing import NDArray
 from moderation.detectors.base import Detection, Detector, DetectorCard, Sound
 from moderation.detectors.ggml import build_whisper
 from moderation.detectors.hearing import Heard, Listener, Sentence, Transcript
+from moderation.detectors.mapped import Tensors, mapped
 from moderation.detectors.voice import RATE, SILENCE, Utterance, VoiceActivity
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from whisper.model import Whisper
 
     from moderation.unmixing.network import Unmix, Unmixed
 
 ENGLISH, MULTILINGUAL = "whisper-base.en", "whisper-base"
-SIZES = (80, 1500, 512, 8, 6, 51865, 448, 512, 8, 6)
-"""``whisper.model.ModelDimensions`` of the multilingual base model."""
+TOKENS = {ENGLISH: 51864, MULTILINGUAL: 51865}
+"""Sizes of the vocabularies of Whisper's base models."""
 SURE = -0.15
 """Mean log probability from which no other reading is asked for."""
 NEAR = 0.2
@@ -94,14 +95,8 @@ class Speech(Detector[Sound]):
 
     def load(self) -> None:
         """Raises ``ModelMissing`` without the weights, ``GgmlError`` when they do not fit Whisper."""
-        from whisper import _ALIGNMENT_HEADS
-        from whisper.model import Whisper
-
-        from moderation.models import model_path
-
-        english = build_whisper(model_path(ENGLISH), Whisper)
-        self._english = Listener(english, _ALIGNMENT_HEADS["base.en"])
-        self._multilingual = Listener(_build_multilingual(), _ALIGNMENT_HEADS["base"])
+        self._english = _listener(ENGLISH)
+        self._multilingual = _listener(MULTILINGUAL)
         self._load_gate()
 
     def _load_gate(self) -> None:
@@ -203,16 +198,22 @@ def _words(text: str) -> str:
     return "".join(letter for letter in text.casefold() if letter.isalnum())
 
 
-def _build_multilingual() -> Whisper:
-    """Raises ``ModelMissing``."""
-    from safetensors.torch import load_file
+def _listener(name: str) -> Listener:
+    """Of a base model. Raises ``ModelMissing``, or ``GgmlError``."""
+    from whisper import _ALIGNMENT_HEADS
     from whisper.model import ModelDimensions, Whisper
 
-    from moderation.models import model_path
+    model = Whisper(ModelDimensions(80, 1500, 512, 8, 6, TOKENS[name], 448, 512, 8, 6))
+    model.load_state_dict(mapped(name, _read), assign=True)
+    return Listener(model.eval(), _ALIGNMENT_HEADS[name.removeprefix("whisper-")])
 
-    model = Whisper(ModelDimensions(*SIZES))
-    model.load_state_dict(load_file(model_path(MULTILINGUAL)))
-    return model.eval()
+
+def _read(path: Path) -> Tensors:
+    """Weights in the format of whisper.cpp, or as safetensors."""
+    from safetensors.torch import load_file
+    from whisper.model import Whisper
+
+    return load_file(path) if path.suffix == ".safetensors" else build_whisper(path, Whisper).state_dict()
 
 
 def resample(sound: Sound) -> NDArray[np.float32]:
