@@ -33,6 +33,7 @@ from bots.recording import EVIDENCE_BATCH, Recording
 from bots.sample import sample_batch
 from moderation import scan
 from moderation.detectors.base import Detection, Detector, Picture, Sound
+from moderation.store import DistinctFrame
 from policies.bundle import load_bundle
 from policies.types import Finding, Source
 from worldmodel.compiled import CompiledWorld
@@ -103,6 +104,7 @@ def cascade(world: CompiledWorld, plays: Sequence[Recording], detectors: scan.De
     rows, pixels = [new.row for new in fresh], [new.pixels for new in fresh]
     with clock("cheap detectors"):
         cheap = _see(pixels, scan.choose_frames(rows, scan.CHEAP_LOOKS), scan.cheap(detectors))
+        _again(plays, rows, cheap, detectors)
     asked = scan.asked_for(rows, cheap, {n: play.events for n, (play, _) in enumerate(looked)})
     with clock("costly detectors"):
         costly = _see(pixels, scan.choose_frames(rows, first=asked), scan.costly(detectors))
@@ -115,6 +117,19 @@ def cascade(world: CompiledWorld, plays: Sequence[Recording], detectors: scan.De
         report = scan.conclude(shown, groups, scanner.heard, detectors)
     measured = [one for _, seen in looked for one in seen.findings]
     return Scanned(report.findings + measured, len(costly), clock)
+
+
+def _again(
+    plays: Sequence[Recording],
+    rows: Sequence[DistinctFrame],
+    seen: dict[int, scan.Seen],
+    detectors: scan.Detectors,
+) -> None:
+    """Let what lasts in no playthrough count less. A review draws these frames again; here they are there."""
+    for ordinal, some in scan.doubtful(rows, seen).items():
+        for one in some:
+            before = seen[one.ordinal]
+            seen[one.ordinal] = scan.again(one.step, plays[ordinal].frames, before, scan.cheap(detectors))
 
 
 def _see(

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from bots import storage
 from bots.coverage import open_tiles
 from moderation import scan
+from moderation.detectors.base import unload_idle
 from moderation.evaluation import measured
 from moderation.evidence import gather, of_media, png
 from moderation.jobs import Handler, Hopeless, Work
@@ -34,7 +35,15 @@ from moderation.observing.logs import about, logger
 from moderation.observing.traces import span
 from moderation.packages import pack, unpack
 from moderation.states import DECIDED, REVIEWABLE, WorldState
-from moderation.store import ExplorationRow, Job, Store, StoredPlaythrough, Transaction, Version
+from moderation.store import (
+    DistinctFrame,
+    ExplorationRow,
+    Job,
+    Store,
+    StoredPlaythrough,
+    Transaction,
+    Version,
+)
 from moderation.store.figures import Cost, add_cost
 from moderation.store.transaction import LOCAL
 from moderation.store.webhooks import NOTIFY
@@ -58,8 +67,10 @@ log = logger(__name__)
 POLICY = "policy"
 """Actor of every transition that the pipeline makes by itself."""
 STAGES = ("intake", "explore", "scan", "decide")
-EXPLORER = "3"
+EXPLORER = "4"
 """Version of how a review explores and scans: another one explores again."""
+IDLE = 20.0
+"""Seconds after which a detector that nobody asks is let go of, before frames are looked at."""
 SIGNED = 256
 """Distinct frames at most from which a world's signature is taken."""
 UNPLAYABLE = "S4"
@@ -457,6 +468,7 @@ class Scan:
     def run(self) -> None:
         """Do what is not done yet."""
         self._look_at_playthroughs()
+        unload_idle(self.detectors, IDLE)
         self._look_at_frames()
         self._look_at_moments()
         self._conclude()
@@ -499,10 +511,31 @@ class Scan:
         frames = self.store.frames(self.row.id)
         chosen = scan.choose_frames(frames, scan.CHEAP_LOOKS)
         self._look("cheap", chosen, self._pixels, scan.cheap(self.detectors))
+        self._look_again(frames)
         events = {one.ordinal: one.playthrough.events for one in self.store.playthroughs(self.row.id)}
-        asked = scan.asked_for(frames, self._seen("cheap"), events)
+        asked = scan.asked_for(frames, self._seen("cheap", "lasting"), events)
         chosen = scan.choose_frames(frames, first=asked)
         self._look("costly", chosen, self._pixels, scan.costly(self.detectors))
+
+    def _look_again(self, frames: Sequence[DistinctFrame]) -> None:
+        """Whether what one frame alone seemed to show lasts in the playthrough that it is of."""
+        from bots.recorder import regenerate_many
+
+        seen = self._seen("cheap")
+        doubted = scan.doubtful(frames, seen)
+        if not doubted or self.store.pieces(self.row.id, "lasting"):
+            return
+        plays = [one for one in self.store.playthroughs(self.row.id) if one.ordinal in doubted]
+        recordings = regenerate_many(self.model, self.world, [one.playthrough for one in plays])
+        lasting = {
+            str(frame.ordinal): scan.seen_json(
+                scan.again(frame.step, recording.frames, seen[frame.ordinal], scan.cheap(self.detectors))
+            )
+            for one, recording in zip(plays, recordings, strict=True)
+            for frame in doubted[one.ordinal]
+        }
+        with self.work.commit() as tx:
+            tx.add_piece(self.row.id, "lasting", 0, lasting)
 
     def _look_at_moments(self) -> None:
         """The audit: every detector looks at frames that were drawn at random."""
@@ -539,10 +572,11 @@ class Scan:
                 tx.add_run(self.row.version, self.row.id, f"{phase} {number}", run)
             tx.add_piece(self.row.id, phase, number, result)
 
-    def _seen(self, phase: str) -> dict[int, scan.Seen]:
-        """What was seen in a phase, by the number of the picture."""
+    def _seen(self, *phases: str) -> dict[int, scan.Seen]:
+        """What was seen in phases, by the number of the picture; of one seen in several, in the last."""
         return {
             int(number): scan.seen_from(one)
+            for phase in phases
             for result, _ in self.store.pieces(self.row.id, phase).values()
             for number, one in result.items()
         }
@@ -560,7 +594,8 @@ class Scan:
 
     def _conclude(self) -> None:
         frames = self.store.frames(self.row.id)
-        looked = [scan.Looked.of(frames, self._seen(phase)) for phase in ("cheap", "costly")]
+        phases = (("cheap", "lasting"), ("costly",))
+        looked = [scan.Looked.of(frames, self._seen(*some)) for some in phases]
         heard: dict[str, Heard] = {}
         for result, _ in self.store.pieces(self.row.id, "play").values():
             heard.update(scan.heard_from(result))

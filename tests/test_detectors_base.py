@@ -1,4 +1,4 @@
-"""Detectors load once and late, let go of their weights when idle, and look at many worlds at once."""
+"""Detectors load once and late, let go of their weights when idle, and look in batches."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from threading import Event, get_ident
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from moderation.detectors import base
 from moderation.detectors.base import (
@@ -19,7 +17,6 @@ from moderation.detectors.base import (
     Resources,
     Text,
     current_resources,
-    look_together,
     unload_idle,
 )
 from moderation.models import UnknownModel, find_entry
@@ -177,18 +174,6 @@ def test_batches_are_cut_to_size() -> None:
     assert len(shouting(texts(*"abcdefghij"))) == 10
     assert shouting.batches == [4, 4, 2]
     assert shouting([]) == []
-
-
-@given(st.dictionaries(st.integers(), st.lists(st.text(max_size=8), max_size=9), max_size=6))
-def test_worlds_are_looked_at_together_as_if_each_were_alone(worlds: dict[int, list[str]]) -> None:
-    shouting, alone = Shouting(), Shouting()
-    groups = {world: texts(*said) for world, said in worlds.items()}
-
-    found = look_together(shouting, groups)
-
-    assert found == {world: alone(items) for world, items in groups.items()}
-    total = sum(map(len, groups.values()))
-    assert shouting.batches == [4] * (total // 4) + [total % 4] * (total % 4 > 0)
 
 
 def test_rescaled_scores_come_with_another_version() -> None:

@@ -178,7 +178,7 @@ def test_rules_about_play_that_saw_nothing_are_bounded() -> None:
     bounds = {bound.rule: bound for bound in judge(found("text", "slur", 0.97)).bounds}
     assert "slurs" not in bounds
     assert "nudity-in-media" not in bounds
-    assert bounds["flashing"].upper == pytest.approx(upper_bound(30, 0.95))
+    assert bounds["flashing"].upper == pytest.approx(upper_bound(30, 0.91))
 
 
 def test_what_a_detector_misses_by_looking_at_little_widens_the_bound() -> None:
@@ -186,7 +186,7 @@ def test_what_a_detector_misses_by_looking_at_little_widens_the_bound() -> None:
     bounds = {bound.rule: bound for bound in judge(coverage=coverage).bounds}
     assert bounds["slurs"].recall == pytest.approx(0.6 * 0.8)
     assert bounds["slurs"].upper == pytest.approx(upper_bound(30, 0.6 * 0.8))
-    assert bounds["flashing"].recall == 0.95
+    assert bounds["flashing"].recall == 0.91
     nothing = judge(coverage=replace(ENOUGH, kept={"flash": 0.0})).bounds
     assert next(bound.upper for bound in nothing if bound.rule == "flashing") == 1.0
 
@@ -201,7 +201,7 @@ def test_what_was_measured_counts_where_it_is_less_than_what_is_assumed() -> Non
     bounds = {one.rule: one for one in judge(coverage=replace(ENOUGH, recall=measured)).bounds}
     assert bounds["slurs"].recall == 0.55
     assert bounds["threats"].recall == 0.4
-    assert bounds["flashing"].recall == 0.95
+    assert bounds["flashing"].recall == 0.91
 
 
 def test_a_rule_without_its_detector_has_no_bound() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -161,7 +161,6 @@ def current_resources() -> Resources:
 
 
 Item = TypeVar("Item", Picture, Motion, Sound, Text, Design)
-Group = TypeVar("Group", bound=Hashable)
 _ABSENT = object()
 
 
@@ -184,7 +183,7 @@ class Detector(ABC, Generic[Item]):
 
     card: DetectorCard
     batch_size: ClassVar[int] = 32
-    """Items that ``predict`` is given at most. They may be of many worlds: see :func:`look_together`."""
+    """Items that ``predict`` is given at most. They may be of many worlds."""
 
     def __init__(self) -> None:
         self.resources = Resources()
@@ -295,21 +294,9 @@ class Detector(ABC, Generic[Item]):
         return replace(found, score=self._scale(found.label, found.score))
 
 
-def look_together(
-    detector: Detector[Item], groups: Mapping[Group, Sequence[Item]]
-) -> dict[Group, list[list[Detection]]]:
-    """What is found in the items of each group, looked at in batches that go across groups.
-
-    A group is whatever the caller keeps apart, such as a world: eight worlds with four new frames each
-    fill one batch of 32 instead of eight small ones.
-    """
-    found = iter(detector([item for items in groups.values() for item in items]))
-    return {group: [next(found) for _ in items] for group, items in groups.items()}
-
-
 def unload_idle(detectors: Iterable[Detector[Any]], seconds: float) -> list[str]:
     """Unload the detectors that were not used for so many ``seconds``; the names of those let go.
 
-    Whoever owns detectors calls this between jobs; no thread of its own watches them.
+    Whoever owns detectors calls this between two kinds of work; no thread of its own watches them.
     """
     return [d.card.name for d in detectors if d.loaded and d.idle_seconds() >= seconds and d.unload()]

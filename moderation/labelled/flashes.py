@@ -191,8 +191,8 @@ def _windows(picture: Frame, places: Sequence[int]) -> Frame:
 
 def _reds() -> Iterator[Told]:
     """To and from a saturated red; most such changes of colour are changes of luminance as well."""
-    for red in (RED, (230, 10, 10), (200, 0, 0)):
-        for other in (BLACK, (0, 255, 0)):
+    for red in (RED, (230, 10, 10), (200, 0, 0), (245, 0, 25), (220, 20, 0), (180, 0, 0)):
+        for other in (BLACK, (0, 255, 0), (0, 120, 200), (200, 200, 60), GREY, WHITE):
             yield _flashing("saturated red", red, other)
     for red in (RED, (220, 0, 0)):
         yield _flashing("red of equal luminance", red, (grey_of(luminance(red)),) * 3)

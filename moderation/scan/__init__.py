@@ -3,7 +3,8 @@
 Uploaded media is looked at whole, at full resolution (:mod:`.media`), and so is the map (:mod:`.maps`). Play
 is looked at in pieces (:mod:`.play`, :mod:`.cascade`): flashing and loudness on every frame and sample;
 pictures and writing on frames that look new, for all frames that look like them, by cheap detectors on more
-frames than by costly ones; speech where a clip is heard in a new situation. What was seen or heard once is a
+frames than by costly ones, and once more where one frame alone alarms a cheap one (:mod:`.lasting`); speech
+where a clip is heard in a new situation. What was seen or heard once is a
 finding in every playthrough that shows it (:mod:`.conclude`), so that counts of playthroughs stay true. A
 random sample of moments is looked at by everything, so that what the cascade misses is measured
 (:mod:`.audit`). A detector that fails leaves a failed :class:`policies.types.DetectorRun`.
@@ -26,6 +27,7 @@ from moderation.scan.cascade import (
 )
 from moderation.scan.conclude import CUT, Shown, conclude
 from moderation.scan.detectors import Detectors, load_detectors
+from moderation.scan.lasting import again, doubtful
 from moderation.scan.looking import (
     Report,
     Seen,
@@ -55,6 +57,7 @@ __all__ = [
     "Seen",
     "Shown",
     "Tally",
+    "again",
     "asked_for",
     "audit",
     "cheap",
@@ -63,6 +66,7 @@ __all__ = [
     "costly",
     "detection_from",
     "detection_json",
+    "doubtful",
     "every",
     "finding",
     "heard_from",
