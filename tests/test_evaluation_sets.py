@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,9 +19,22 @@ from hypothesis import strategies as st
 from moderation.detectors.base import Detection, Detector, DetectorCard, Motion, Picture, Sound, Text
 from moderation.evaluation.chain import Chain, chained_card, readings
 from moderation.evaluation.labelled import LabelledItem, LabelledSet, LabelledSetError, read_set
-from moderation.evaluation.measured import MeasuredError, measured_of, path_of, recall_of, recalls, store
+from moderation.evaluation.measured import (
+    FOLDER,
+    MeasuredError,
+    measured_of,
+    path_of,
+    recall_of,
+    recalls,
+    store,
+)
 from moderation.evaluation.plots import SIDE, TOP, precision_recall_svg, write_plots
 from moderation.evaluation.runner import Measurement, NothingToEvaluate, evaluate, misread
+from moderation.scan import load_detectors
+from policies.bundle import load_bundle
+from policies.cases import sufficient_coverage
+from policies.engine import decide
+from policies.types import DetectorRun, Source
 from worldmodel.media import encode_picture, encode_sound
 
 HEADER = """\
@@ -406,3 +420,32 @@ def test_the_texts_of_the_repository_are_a_labelled_set() -> None:
         for label in ("slur", "threat", "personal_data", "link"):
             holding = sum(label in item.labels for item in items)
             assert 0 < holding <= len(items) - holding, (part, label)
+
+
+class TestWhatComesWithThePackage:
+    """``data/measured``: bounds of a fresh installation rest on these recalls."""
+
+    def test_it_was_measured_of_the_detectors_as_they_are(self) -> None:
+        cards = load_detectors(load_bundle()).links
+        known = {path_of(card.name, card.version): card.fingerprint for card in cards}
+
+        for path in FOLDER.glob("*.json"):
+            assert path in known, f"{path.name} is of a version that is gone: evaluate with --store"
+            rows = json.loads(path.read_text(encoding="utf-8"))
+            assert {row["fingerprint"] for row in rows} == {known[path]}
+        assert recalls(cards).keys() >= {"flash", "ocr", "ocr+text", "speech+text", "speech+menace"}
+
+    def test_the_default_policy_assumes_no_more_than_was_measured(self) -> None:
+        bundle = load_bundle()
+        measured = recalls(load_detectors(bundle).links)
+        assumed = {name: entry.recall for name, entry in bundle.header.detectors.items()}
+
+        for name, labels in measured.items():
+            for label, limit in labels.items():
+                assert assumed.get(name, {}).get(label, 0.0) <= limit, f"{name} {label}"
+
+        enough, names = sufficient_coverage(bundle), bundle.header.detectors
+        runs = [DetectorRun(name, "9", source, 1, ok=True) for name in names for source in Source]
+        plain = decide(bundle, [], runs, enough).bounds
+        assert len(plain) > 9
+        assert decide(bundle, [], runs, replace(enough, recall=measured)).bounds == plain
