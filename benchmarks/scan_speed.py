@@ -200,14 +200,11 @@ class Memory:
     """By all processes, shared pages once."""
     rss: int = 0
     """By all processes, shared pages once for each."""
-    largest: int = 0
-    """By one process alone, without what it shares."""
 
     def sample(self, pids: Iterable[int]) -> None:
         told = [_rollup(pid) for pid in pids]
         self.together = max(self.together, sum(one.get("Pss", 0) for one in told))
         self.rss = max(self.rss, sum(one.get("Rss", 0) for one in told))
-        self.largest = max(self.largest, *(one.get("Private_Dirty", 0) for one in told))
 
 
 def _rollup(pid: int) -> dict[str, int]:
