@@ -34,8 +34,8 @@ from rich.table import Table
 from bots.exploration import Budget
 from moderation import pipeline, scan
 from moderation.detectors.base import Detection, Detector, Motion, Sound
-from moderation.jobs import Carrier, Handler, Hopeless, Job, Work, Worker
-from moderation.store import Store, open_store
+from moderation.jobs import Carrier, Handler, Hopeless, Work, Worker
+from moderation.store import Job, Store, open_store
 from worldmodel.constants import FPS
 from worldmodel.package import load_package
 
@@ -52,7 +52,7 @@ MIB = 2**20
 
 
 @dataclass
-class Spent:
+class Taken:
     """What one detector took in one process."""
 
     wall: float = 0.0
@@ -71,11 +71,11 @@ class Spent:
 class Watched(Detector[Any]):
     """Another detector, and what it took."""
 
-    def __init__(self, inner: Detector[Any], spent: dict[str, Spent]) -> None:
+    def __init__(self, inner: Detector[Any], spent: dict[str, Taken]) -> None:
         super().__init__()
         self.card = inner.card
         self._inner = inner
-        self._spent = spent.setdefault(inner.card.name, Spent())
+        self._taken = spent.setdefault(inner.card.name, Taken())
 
     @property
     def uncovered(self) -> tuple[str, ...]:
@@ -103,12 +103,12 @@ class Watched(Detector[Any]):
     def __call__(self, batch: Sequence[Any]) -> list[list[Detection]]:
         wall, processor = time.perf_counter(), time.process_time()
         found = self._inner(batch)
-        self._spent.add(time.perf_counter() - wall, time.process_time() - processor, sum(map(_amount, batch)))
+        self._taken.add(time.perf_counter() - wall, time.process_time() - processor, sum(map(_amount, batch)))
         return found
 
 
 def _amount(item: object) -> float:
-    """Of one item, in the units of :class:`Spent`."""
+    """Of one item, in the units of :class:`Taken`."""
     if isinstance(item, Motion):
         return len(item.frames)
     return len(item.samples) / item.rate if isinstance(item, Sound) else 1.0
@@ -128,7 +128,7 @@ class Measured:
     """Seconds in scans."""
     peak_rss: int = 0
     """Bytes, over its whole life."""
-    detectors: dict[str, Spent] = field(default_factory=dict)
+    detectors: dict[str, Taken] = field(default_factory=dict)
 
 
 def handlers(store: Store) -> Mapping[str, Handler]:
@@ -176,7 +176,7 @@ def play(home: Path, name: str, frames: int) -> str:
     request = pipeline.Request(0, "neural", card.sha256, asdict(budget), "measured")
     version = pipeline.submit(store, package, request, pipeline.policy_bundle().sha256)
     with Worker(store, pipeline.handlers(store), [version]) as worker:
-        while not _waits_for_scan(store.jobs(version)):
+        while not _waits_for_scan(store.queue.jobs(version)):
             worker.run_one()
     store.close()
     return version
@@ -244,7 +244,7 @@ def measure(home: Path, names: Sequence[str], frames: int, workers: int) -> dict
 
 
 def _figures(told: Sequence[dict[str, Any]], memory: Memory, frames: int, load: float) -> dict[str, Any]:
-    spent: dict[str, Spent] = defaultdict(Spent)
+    spent: dict[str, Taken] = defaultdict(Taken)
     for one in told:
         for name, own in one["detectors"].items():
             spent[name].add(**own)
@@ -263,7 +263,7 @@ def _figures(told: Sequence[dict[str, Any]], memory: Memory, frames: int, load: 
     }
 
 
-def _on_everything(spent: Mapping[str, Spent], frames: int) -> dict[str, float]:
+def _on_everything(spent: Mapping[str, Taken], frames: int) -> dict[str, float]:
     """Processor seconds of each detector of play, were it shown every frame or all sound.
 
     Detectors of words count as they were used: how many texts more frames would give is not known.
