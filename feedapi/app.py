@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from feedapi import about, api, creators, hooks, pages, people, play, problems, services, studio
+from feedapi import about, api, creators, hooks, operate, pages, people, play, problems, services, studio
 from feedapi.bounds import Bounds
 from feedapi.headers import SafeHeaders
 from feedapi.services import Services
@@ -47,7 +47,7 @@ def create_app(home: Path, load: Callable[[], WorldModel], capacity: int) -> Fas
     app.add_middleware(Bounds)
     app.add_middleware(SafeHeaders)
     problems.install(app)
-    for router in (api.router, creators.router, hooks.router, people.router, about.router):
+    for router in (api.router, creators.router, hooks.router, operate.router, people.router, about.router):
         app.include_router(router)
     app.include_router(play.router)
     app.include_router(pages.router)
