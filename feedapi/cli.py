@@ -117,9 +117,27 @@ def serve(
     url = address(listener)
     # uvicorn stops cleanly, then raises the signal again: both mean that serve_on returns
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app = create_app(moderation_cli.home_folder(home), load, sessions)
-    Server(app, lambda: typer.echo(f"The feed is at {url} (Ctrl-C stops)")).serve_on(listener)
+    folder = moderation_cli.home_folder(home)
+    key = _operator_key(folder)
+
+    def started() -> None:
+        typer.echo(f"The feed is at {url} (Ctrl-C stops)")
+        if key is not None:
+            typer.echo(f"Sign in at {url}/sign-in with the key in {key}")
+
+    Server(create_app(folder, load, sessions), started).serve_on(listener)
     typer.echo("Stopped.")
+
+
+def _operator_key(home: Path) -> Path | None:
+    """Where the key of the account is that an installation without accounts makes for itself."""
+    from moderation.accounts import operator_key
+    from moderation.store import open_store
+
+    store = open_store(home)
+    path = operator_key(home, store)
+    store.close()
+    return path if path.exists() else None
 
 
 def submit(
