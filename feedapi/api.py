@@ -81,8 +81,8 @@ def open_session(request: Request, response: Response, world_id: str) -> Ticket:
     """A ticket to play a published world; 404 for any other, 503 with Retry-After when it is full."""
     here = services.of(request)
     here.store.published_world(world_id)
-    if here.arena.players >= here.arena.capacity:
-        raise ArenaFull(f"all {here.arena.capacity} places are taken")
+    if here.arena.full:
+        raise ArenaFull("all places are taken, and as many people wait as may")
     here.arena.warm_up()
     ticket, grant = here.office.issue(world_id)
     socket = f"/v1/worlds/{world_id}/play?ticket={ticket}"

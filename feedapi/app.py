@@ -14,23 +14,31 @@ from fastapi.staticfiles import StaticFiles
 
 from feedapi import about, api, creators, hooks, operate, pages, people, play, problems, services, studio
 from feedapi.bounds import Bounds
+from feedapi.guarding import Guarded
 from feedapi.headers import SafeHeaders
 from feedapi.services import Services
 
 if TYPE_CHECKING:
+    from moderation.store import Store
     from worldmodel.protocol import WorldModel
 
 
-def create_app(home: Path, load: Callable[[], WorldModel], capacity: int) -> FastAPI:
+def create_app(
+    home: Path,
+    load: Callable[[], WorldModel],
+    capacity: int,
+    guarded: Callable[[Store], Guarded] | None = None,
+) -> FastAPI:
     """The application over the store in ``home``.
 
     ``load`` makes the world model and is called, in the arena's thread, when somebody wants to play;
-    at most ``capacity`` people play at once.
+    at most ``capacity`` people play at once. ``guarded`` makes what watches over them
+    (:func:`feedapi.guarding.by_policy`); without it nobody does.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        here = Services.open(home, load, capacity)
+        here = Services.open(home, load, capacity, guarded)
         services.install(app, here)
         watcher = asyncio.create_task(play.watch(here))
         yield

@@ -1,15 +1,17 @@
 """The arena: one world model, one tick loop, every live session a row of one batched state.
 
 The tick thread owns the model, the state and the seats; nothing else touches them. Other threads only
-put sessions into ``_joining`` and ``_leaving`` under the lock. Each tick latches every session's keys as
-late as possible, does one forward for all, encodes, and puts the newest frame into each session's slot.
-The model is loaded in that thread when the first session joins, so that a server that only shows the
-feed never imports torch.
+put sessions into lists (``_joining``, ``_leaving`` and the like) under the lock. Each tick latches every
+session's keys as late as possible, does one forward for all, shows the batch to the guard, encodes, and
+puts the newest frame into each session's slot. Where ticks take too long, every other row is drawn
+(:mod:`feedapi.pace`). The model is loaded in that thread when the first session joins, so that a server
+that only shows the feed never imports torch.
 """
 
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from feedapi.guard import Guard, Play, Unguarded
+from feedapi.pace import Pace
 from feedapi.session import Ending, Latched, Session
 from feedapi.wire import Beside, Close, Frame
 from worldmodel.constants import FPS, SAMPLES_PER_STEP
@@ -25,7 +29,8 @@ from worldmodel.constants import FPS, SAMPLES_PER_STEP
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from worldmodel.protocol import Observation, State, WorldModel
+    from feedapi.reel import Reel
+    from worldmodel.protocol import ModelCard, Observation, State, WorldModel
     from worldmodel.sound import Mixer
 
 log = logging.getLogger(__name__)
@@ -38,6 +43,8 @@ VITALS = ("health", "keys", "coins", "score", "step")
 """What of the state a frame reports."""
 BANK_LIMIT = 64
 """Compiled worlds that the model keeps (about 2 MB each) before an idle arena forgets them all."""
+PARKED_FOR = 30.0
+"""Seconds for which a dropped player's session is kept."""
 
 
 class ArenaFull(RuntimeError):
@@ -50,28 +57,66 @@ class Seat:
 
     session: Session
     mixer: Mixer
+    reel: Reel
     tick: int = 0
     resting: int = 0
     lives: int = 0
     """How often the world was started again."""
+    play: Play | None = None
+    """As the guard follows it."""
+    picture: NDArray[np.uint8] | None = None
+    """(H, W, 3) as it was drawn last."""
+    untold: Frame | None = None
+    """What happened in a tick that was not drawn; the next frame tells it."""
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A seat without a player, and the row of the state that waits for one."""
+
+    seat: Seat
+    row: State
+    until: float
+    """Of the monotonic clock."""
 
 
 class Arena:
-    """Live play of one world model by at most ``capacity`` players at once."""
+    """Live play of one world model by at most ``capacity`` players at once; ``queue`` more may wait.
 
-    def __init__(self, load: Callable[[], WorldModel], capacity: int, fps: int = FPS) -> None:
+    Fewer play where ticks take too long (:class:`feedapi.pace.Pace`). ``guard`` watches them; ``report``
+    keeps what a player reports: seat, the model's card, and the picture (H, W, 3) that was shown.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], WorldModel],
+        capacity: int,
+        fps: int = FPS,
+        queue: int = 0,
+        guard: Guard | None = None,
+        report: Callable[[Seat, ModelCard, NDArray[np.uint8]], None] | None = None,
+    ) -> None:
         self.capacity = capacity
-        self._load = load
+        self.pace = Pace(1 / FPS)
         self._period = 1 / fps
+        self._load = load
+        self._queue = queue
+        self._guard = guard
+        self._report = report
         self._lock = Condition()
         self._joining: list[Session] = []
         self._leaving: list[Session] = []
+        self._parking: list[Session] = []
+        self._returning: list[Session] = []
         self._members: list[Session] = []
+        """Who plays, and who is parked."""
+        self._waiting: list[Session] = []
         self._closing = False
         self._thread: Thread | None = None
         self._model: WorldModel | None = None
         self._state: State | None = None
         self._seats: list[Seat] = []
+        self._parked: dict[Session, Parked] = {}
 
     # -- called by any thread ---------------------------------------------------------------------
 
@@ -82,8 +127,15 @@ class Arena:
 
     @property
     def players(self) -> int:
+        """Who plays, and who may come back."""
         with self._lock:
             return len(self._members)
+
+    @property
+    def full(self) -> bool:
+        """Whether whoever comes now could not even wait."""
+        with self._lock:
+            return not self._has_room() and len(self._waiting) >= self._queue
 
     def warm_up(self) -> None:
         """Start loading the model, if nobody did yet."""
@@ -91,27 +143,62 @@ class Arena:
             self._start()
 
     def join(self, session: Session) -> None:
-        """Seat a session from the next tick on. Raises ArenaFull."""
+        """Seat a session from the next tick on, or let it wait for a place. Raises ArenaFull."""
         with self._lock:
-            if self._closing or len(self._members) >= self.capacity:
-                raise ArenaFull(f"all {self.capacity} places are taken: try again in a minute")
-            self._members.append(session)
-            self._joining.append(session)
+            if self._closing:
+                raise ArenaFull("the server is stopping")
+            if self._has_room() and not self._waiting:
+                self._take_in(session)
+            elif len(self._waiting) < self._queue:
+                self._waiting.append(session)
+                self._tell_positions()
+            else:
+                raise ArenaFull(f"all {len(self._members)} places are taken: try again in a minute")
             self._start()
             self._lock.notify()
 
     def leave(self, session: Session) -> None:
         """Free the session's place; doing it twice is harmless."""
         with self._lock:
+            if session in self._waiting:
+                self._waiting.remove(session)
+                self._tell_positions()
             if session in self._members:
                 self._members.remove(session)
                 self._leaving.append(session)
                 self._lock.notify()
 
-    def members(self) -> list[Session]:
-        """Who plays now."""
+    def park(self, session: Session) -> None:
+        """The connection was lost: stop the session's world and keep its place for ``PARKED_FOR``."""
         with self._lock:
-            return list(self._members)
+            if session in self._members and session.ending is None:
+                self._parking.append(session)
+                self._lock.notify()
+                return
+        self.leave(session)
+
+    def find(self, token: str) -> Session | None:
+        """The session of a player who comes back with a token; it plays on after :meth:`come_back`."""
+        with self._lock:
+            return next((s for s in self._members if secrets.compare_digest(s.token, token)), None)
+
+    def watched(self, token: str) -> Session | None:
+        """The session that a token lets others watch."""
+        with self._lock:
+            return next((s for s in self._members if secrets.compare_digest(s.watch_token, token)), None)
+
+    def come_back(self, session: Session) -> None:
+        """Go on with a parked session. Raises ArenaFull where its time was up."""
+        with self._lock:
+            if session not in self._members:
+                raise ArenaFull("the session was not kept so long")
+            self._returning.append(session)
+            self._lock.notify()
+
+    def members(self) -> list[Session]:
+        """Who plays or waits now."""
+        with self._lock:
+            return [*self._members, *self._waiting]
 
     def close(self, timeout: float = 10.0) -> None:
         """End every session and the thread."""
@@ -123,6 +210,21 @@ class Arena:
             session.end(Ending(Close.TRY_AGAIN_LATER, "the server is stopping"))
         if thread is not None:
             thread.join(timeout)
+        if self._guard is not None:
+            self._guard.stop()
+
+    def _has_room(self) -> bool:
+        players = len(self._members)
+        return players < self.capacity and (players == 0 or self.pace.fits(players + 1))
+
+    def _take_in(self, session: Session) -> None:
+        session.queued(0)
+        self._members.append(session)
+        self._joining.append(session)
+
+    def _tell_positions(self) -> None:
+        for place, session in enumerate(self._waiting, 1):
+            session.queued(place)
 
     def _start(self) -> None:
         if self._thread is None and not self._closing:
@@ -133,56 +235,111 @@ class Arena:
 
     def _run(self) -> None:
         try:
+            if self._guard is not None:
+                self._guard.start()
             self._model = self._load()
+            if self._guard is not None:
+                self._guard.wait_until_ready()
             due = time.monotonic()
             while self._admit():
                 self._tick()
                 due = _sleep_until(due + self._period, self._period)
+        except Unguarded as error:
+            log.error("live play has stopped: %s", error)  # noqa: TRY400  the cause was logged by the guard
+            self._abandon(Ending(Close.UNGUARDED, "nobody can watch over play now: try again in a minute"))
         except Exception as error:
             log.exception("live play has stopped")
-            self._abandon(error)
+            self._abandon(Ending(Close.INTERNAL_ERROR, f"live play failed ({type(error).__name__})"))
 
-    def _abandon(self, error: Exception) -> None:
+    def _abandon(self, ending: Ending) -> None:
         """A loop that broke serves nobody: end all sessions, so that the next one starts afresh."""
-        ending = Ending(Close.INTERNAL_ERROR, f"live play failed ({type(error).__name__})")
         with self._lock:
-            for session in self._members:
+            for session in (*self._members, *self._waiting):
                 session.end(ending)
+            for seat in (*self._seats, *(parked.seat for parked in self._parked.values())):
+                self._forget(seat)
             self._members, self._joining, self._leaving = [], [], []
+            self._waiting, self._parking, self._returning = [], [], []
             self._thread = self._model = self._state = None
-            self._seats = []
+            self._seats, self._parked = [], {}
 
     def _admit(self) -> bool:
-        """Apply joins and leaves; sleep while nobody plays. False when it is over."""
+        """Apply joins, leaves, parkings and returns; sleep while nobody plays. False when it is over."""
         with self._lock:
-            while not (self._members or self._leaving or self._closing):
+            while not (self._members or self._leaving or self._waiting or self._closing):
                 self._lock.wait()
+            while self._waiting and self._has_room():
+                self._take_in(self._waiting.pop(0))
+                self._tell_positions()
             joining, self._joining = self._joining, []
             leaving, self._leaving = self._leaving, []
+            parking, self._parking = self._parking, []
+            returning, self._returning = self._returning, []
             if self._closing:
                 return False
         self._unseat(leaving)
         for session in joining:
             if session not in leaving:
                 self._seat(session)
+        self._set_aside([one for one in parking if one not in returning])
+        for session in returning:
+            self._bring_back(session)
+        self._give_up_waiting()
         return True
 
     def _seat(self, session: Session) -> None:
-        from worldmodel.protocol import concatenate
+        from feedapi.reel import Reel
         from worldmodel.sound import Mixer
 
-        fresh = self._playing().spawn([session.world], [session.seed], [session.spawn])
-        self._state = fresh if self._state is None else concatenate([self._state, fresh])
-        self._seats.append(Seat(session, Mixer(session.world)))
+        seat = Seat(session, Mixer(session.world), Reel(session.seed))
+        if self._guard is not None:
+            self._guard.seated(seat, self._playing().card)
+        self._add(seat, self._playing().spawn([session.world], [session.seed], [session.spawn]))
+
+    def _add(self, seat: Seat, row: State) -> None:
+        from worldmodel.protocol import concatenate
+
+        self._state = row if self._state is None else concatenate([self._state, row])
+        self._seats.append(seat)
 
     def _unseat(self, leaving: list[Session]) -> None:
-        keep = [row for row, seat in enumerate(self._seats) if seat.session not in leaving]
+        gone = [seat for seat in self._seats if seat.session in leaving]
+        gone += [self._parked.pop(session).seat for session in leaving if session in self._parked]
+        for seat in gone:
+            self._forget(seat)
+        self._keep_rows([row for row, seat in enumerate(self._seats) if seat.session not in leaving])
+
+    def _forget(self, seat: Seat) -> None:
+        if self._guard is not None:
+            self._guard.left(seat)
+
+    def _keep_rows(self, keep: list[int]) -> None:
         if len(keep) == len(self._seats):
             return
         self._seats = [self._seats[row] for row in keep]
         self._state = self._state[keep] if keep and self._state is not None else None
-        if not keep and _bank_size(self._playing()) > BANK_LIMIT:
+        if not keep and not self._parked and _bank_size(self._playing()) > BANK_LIMIT:
             self._model = self._load()
+
+    def _set_aside(self, parking: list[Session]) -> None:
+        """Take the rows of lost players out of the batch, and keep them."""
+        until = time.monotonic() + PARKED_FOR
+        for row, seat in enumerate(self._seats):
+            if seat.session in parking and self._state is not None:
+                self._parked[seat.session] = Parked(seat, self._state[[row]].clone(), until)
+        self._keep_rows([row for row, seat in enumerate(self._seats) if seat.session not in parking])
+
+    def _bring_back(self, session: Session) -> None:
+        parked = self._parked.pop(session, None)
+        if parked is not None:  # else the player was back before the loss was noticed
+            self._add(parked.seat, parked.row)
+
+    def _give_up_waiting(self) -> None:
+        """Let go of sessions whose players did not come back in time, or may not."""
+        now = time.monotonic()
+        for session, parked in list(self._parked.items()):
+            if now >= parked.until or session.ending is not None:
+                self.leave(session)
 
     def _playing(self) -> WorldModel:
         assert self._model is not None
@@ -193,43 +350,92 @@ class Arena:
 
         if self._state is None:
             return
+        began = time.monotonic()
         latched = [seat.session.latch() for seat in self._seats]
-        started = time.monotonic()
         actions = torch.tensor([int(each.action) for each in latched], device=self._playing().device)
-        self._state, seen = self._playing().step(self._state, actions)
-        step_ms = (time.monotonic() - started) * 1000
-        self._show(latched, seen, step_ms)
+        thin = self.pace.thin
+        self._state, seen = self._playing().step(self._state, actions, render=not thin)
+        drawn = self._draw(seen, thin=thin)
+        step_ms = (time.monotonic() - began) * 1000
+        guarded = self._show(latched, seen, drawn, step_ms)
+        self.pace.took(time.monotonic() - began, len(self._seats), guarded)
         self._restart_rested()
 
-    def _show(self, latched: list[Latched], seen: Observation, step_ms: float) -> None:
-        assert seen.frames is not None
+    def _draw(self, seen: Observation, *, thin: bool) -> list[bool]:
+        """Put the newest picture into each seat, in a thin tick into every other one; which got one."""
+        import torch
+
         assert self._state is not None
-        # one copy from the device for each tensor, not one per session
-        pictures = seen.frames.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        # a seat's first frame is always drawn: nothing else could be shown
+        drawn = [
+            not thin or (self.pace.ticks + row) % 2 == 0 or seat.picture is None
+            for row, seat in enumerate(self._seats)
+        ]
+        frames = seen.frames
+        if not any(drawn):
+            return drawn
+        if frames is None:
+            rows = torch.tensor([row for row, draw in enumerate(drawn) if draw])
+            frames = self._playing().render(self._state[rows.to(self._state.world.device)])
+        # one copy from the device, not one per session
+        pictures = iter(frames.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+        for seat, draw in zip(self._seats, drawn, strict=True):
+            if draw:
+                seat.picture = next(pictures)
+        return drawn
+
+    def _show(self, latched: list[Latched], seen: Observation, drawn: list[bool], step_ms: float) -> float:
+        """Hand every row's frame on; returns the seconds that the guard took."""
+        assert self._state is not None
         events, clips, done = seen.events.cpu().numpy(), seen.clip.tolist(), seen.done.tolist()
         vitals = {name: getattr(self._state, name).tolist() for name in VITALS}
+        sounds = np.stack([s.mixer.step(e, c) for s, e, c in zip(self._seats, events, clips, strict=True)])
         for row, seat in enumerate(self._seats):
-            beside = self._beside(row, latched[row], pictures[row])
+            seat.reel.add(int(latched[row].action), events[row].copy(), clips[row])
+        guarded = self._watch(drawn, sounds, clips)
+        for row, seat in enumerate(self._seats):
+            assert seat.picture is not None
+            if latched[row].reported and self._report is not None:
+                self._report(seat, self._playing().card, seat.picture)
+            beside = self._beside(row, latched[row], seat.picture)
             started = time.monotonic()
-            jpeg = encode_jpeg(pictures[row])
-            sound = encode_sound(seat.mixer.step(events[row], clips[row]))
+            jpeg = encode_jpeg(seat.picture) if drawn[row] else b""
+            sound = encode_sound(sounds[row])
             seat.tick += 1
             seat.resting = seat.resting + 1 if done[row] else 0
-            seat.session.put(
-                Frame(
-                    tick=seat.tick,
-                    jpeg=jpeg,
-                    sound=sound,
-                    events=sum(1 << int(bit) for bit in np.flatnonzero(events[row])),
-                    done=bool(done[row]),
-                    echo=latched[row].echo,
-                    waited_ms=latched[row].waited_ms,
-                    step_ms=step_ms,
-                    encode_ms=(time.monotonic() - started) * 1000,
-                    beside=beside,
-                    **{name: values[row] for name, values in vitals.items()},
-                )
+            frame = Frame(
+                tick=seat.tick,
+                jpeg=jpeg,
+                sound=sound,
+                events=sum(1 << int(bit) for bit in np.flatnonzero(events[row])),
+                done=bool(done[row]),
+                echo=latched[row].echo,
+                waited_ms=latched[row].waited_ms,
+                step_ms=step_ms,
+                encode_ms=(time.monotonic() - started) * 1000,
+                beside=beside,
+                **{name: values[row] for name, values in vitals.items()},
             )
+            self._hand_on(seat, frame, whole=drawn[row])
+        return guarded
+
+    def _watch(self, drawn: list[bool], sounds: NDArray[np.float32], clips: list[int]) -> float:
+        """Show the tick to the guard; the seconds that took."""
+        if self._guard is None or self._state is None:
+            return 0.0
+        started = time.monotonic()
+        self._guard.watch(self._seats, self._state, drawn, sounds, clips)
+        return time.monotonic() - started
+
+    def _hand_on(self, seat: Seat, frame: Frame, *, whole: bool) -> None:
+        told = frame if seat.untold is None else frame.after(seat.untold)
+        seat.untold = None if whole else told
+        if not whole:
+            return
+        if self._guard is None:
+            seat.session.put(told)
+        else:
+            self._guard.show(seat, told)
 
     def _beside(self, row: int, latched: Latched, picture: NDArray[np.uint8]) -> Beside | None:
         """What is shown next to the frame of a row: here nothing; a subclass may know more."""
@@ -239,13 +445,18 @@ class Arena:
     def _restart_rested(self) -> None:
         import torch
 
+        from feedapi.reel import Reel
+
         assert self._state is not None
         for row, seat in enumerate(self._seats):
             if seat.resting >= REST_STEPS:
                 seat.lives += 1
                 seat.resting = 0
                 again = seat.session
-                fresh = self._playing().spawn([again.world], [again.seed + seat.lives], [again.spawn])
+                seat.reel = Reel(again.seed + seat.lives)
+                if self._guard is not None:
+                    self._guard.seated(seat, self._playing().card)
+                fresh = self._playing().spawn([again.world], [seat.reel.seed], [again.spawn])
                 self._state.assign(torch.tensor([row], device=fresh.world.device), fresh)
 
 

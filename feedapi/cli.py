@@ -95,6 +95,7 @@ def serve(
     Only published worlds are served. Ctrl-C stops. Exit codes: 0 stopped; 2 the address is taken.
     """
     from feedapi.app import create_app
+    from feedapi.guarding import by_policy
     from feedapi.server import AddressTaken, Server, address, listen
     from moderation.observing import logs, traces
 
@@ -125,7 +126,7 @@ def serve(
         if key is not None:
             typer.echo(f"Sign in at {url}/sign-in with the key in {key}")
 
-    Server(create_app(folder, load, sessions), started).serve_on(listener)
+    Server(create_app(folder, load, sessions, by_policy), started).serve_on(listener)
     typer.echo("Stopped.")
 
 

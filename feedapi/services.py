@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
 from feedapi.arena import Arena
+from feedapi.guarding import Guarded
 from feedapi.tickets import TicketOffice
 from moderation.secret import derived, load_secret
 from moderation.store import Store, open_store
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from worldmodel.protocol import WorldModel
 
 KEPT_WORLDS = 32
+QUEUE = 16
+"""Players who may wait for a place."""
 
 
 @dataclass
@@ -31,21 +34,42 @@ class Services:
     store: Store
     office: TicketOffice
     arena: Arena
+    guarded: Guarded | None = None
     _compiled: OrderedDict[str, CompiledWorld] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
     @classmethod
-    def open(cls, home: Path, load: Callable[[], WorldModel], capacity: int) -> Services:
-        return cls(
-            open_store(home), TicketOffice(derived(load_secret(home), "tickets")), Arena(load, capacity)
+    def open(
+        cls,
+        home: Path,
+        load: Callable[[], WorldModel],
+        capacity: int,
+        guarded: Callable[[Store], Guarded] | None = None,
+    ) -> Services:
+        """``guarded`` makes what watches over play (:func:`feedapi.guarding.by_policy`), if anything."""
+        store = open_store(home)
+        watched = guarded(store) if guarded is not None else None
+        arena = Arena(
+            load,
+            capacity,
+            queue=QUEUE,
+            guard=watched.guard if watched else None,
+            report=watched.report if watched else None,
         )
+        return cls(store, TicketOffice(derived(load_secret(home), "tickets")), arena, watched)
 
     def close(self) -> None:
         self.arena.close()
+        if self.guarded is not None:
+            self.guarded.close()
         self.store.close()
 
     def world(self, world_id: str) -> CompiledWorld:
         """A published world, ready to play. Raises ``moderation.store.NotPublished``."""
+        return self.playable_version(world_id)[1]
+
+    def playable_version(self, world_id: str) -> tuple[str, CompiledWorld]:
+        """The same with its version."""
         version = self.store.published_world(world_id).version
         with self._lock:
             if version not in self._compiled:
@@ -53,7 +77,7 @@ class Services:
             self._compiled.move_to_end(version)
             if len(self._compiled) > KEPT_WORLDS:
                 self._compiled.popitem(last=False)
-            return self._compiled[version]
+            return version, self._compiled[version]
 
 
 def install(app: FastAPI, services: Services) -> None:

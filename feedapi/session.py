@@ -1,11 +1,13 @@
 """One player's side of live play: the latch that the tick reads, and the slot that it fills.
 
 A :class:`Session` is shared by two threads. The asyncio thread writes keys and takes frames; the tick
-thread latches keys and puts frames. Each attribute that both touch is guarded by the session's lock.
+thread latches keys and puts frames; the guard's threads may end it. Each attribute that several touch is
+guarded by a lock, but for ``position`` and ``ending``, which are written whole.
 """
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 WINDOW = 3
 """Frames sent but not yet drawn, at most: a client that stops reading must not fill kernel buffers."""
+WATCHERS = 64
+"""People who may watch one session."""
 
 
 def action_of(keys: Key) -> Action:
@@ -46,6 +50,8 @@ class Latched:
     """How long that input waited here."""
     view: View
     """What to show beside the frame, and what to do once."""
+    reported: bool = False
+    """The player reports this moment."""
 
 
 @dataclass(frozen=True)
@@ -54,61 +60,27 @@ class Ending:
 
     code: Close
     reason: str
+    blank: bool = False
+    """The picture goes dark first: what is on screen must not stay there."""
 
 
-class Session:
-    """Keys in, frames out. ``wake`` is called (from the tick thread) when there is something to take."""
+class Slot:
+    """The newest frame on its way to one socket. ``wake`` is called when there is something to take."""
 
-    def __init__(
-        self, world_id: str, world: CompiledWorld, seed: int, wake: Callable[[], None], spawn: int = 0
-    ) -> None:
-        self.world_id = world_id
-        self.world = world
-        self.seed = seed
-        self.spawn = spawn
-        self.ending: Ending | None = None
-        self._wake = wake
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self.wake = wake
         self._lock = Lock()
-        self._held = Key(0)
-        self._tapped = Key(0)
-        self._echo = 0.0
-        self._arrived = 0.0
-        self._view = View(0)
         self._newest: Frame | None = None
         self._in_flight: deque[int] = deque()
-
-    def press(self, keys: Keys) -> None:
-        """Take over what the client holds now. A tap between two ticks is not lost."""
-        with self._lock:
-            self._tapped |= keys.held & ~self._held
-            self._held = keys.held
-            self._echo = keys.at
-            self._arrived = time.monotonic()
-
-    def look(self, view: View) -> None:
-        """Take over what the client wants to see; what is done once waits for the next tick."""
-        with self._lock:
-            self._view = view | (self._view & View.LINE_UP)
-
-    def latch(self) -> Latched:
-        """What to do in this tick. Interacting happens once per press, walking as long as a key is held."""
-        with self._lock:
-            keys = (self._held & ~Key.INTERACT) | self._tapped
-            waited = (time.monotonic() - self._arrived) * 1000 if self._echo else 0.0
-            latched = Latched(action_of(keys), self._echo, waited, self._view)
-            self._tapped = Key(0)
-            self._echo = 0.0
-            self._view &= ~View.LINE_UP
-            return latched
 
     def put(self, frame: Frame) -> None:
         """Offer the newest frame; one that was not taken yet is dropped, never queued.
 
-        What the dropped frame reported (events, an input's echo) is told by the next one.
+        What the dropped frame reported (events, an input's echo, sound) is told by the next one.
         """
         with self._lock:
             self._newest = frame if self._newest is None else frame.after(self._newest)
-        self._wake()
+        self.wake()
 
     def take(self) -> Frame | None:
         """The newest frame if the client may have one more in flight."""
@@ -125,10 +97,130 @@ class Session:
         with self._lock:
             while self._in_flight and self._in_flight[0] <= tick:
                 self._in_flight.popleft()
-        self._wake()
+        self.wake()
+
+    def clear(self) -> None:
+        """Another socket goes on from here, or nobody may see what waits."""
+        with self._lock:
+            self._newest = None
+            self._in_flight.clear()
+
+
+class Session:
+    """Keys in, frames out. ``wake`` is called (from any thread) when there is something to take."""
+
+    def __init__(
+        self,
+        world_id: str,
+        world: CompiledWorld,
+        seed: int,
+        wake: Callable[[], None],
+        spawn: int = 0,
+        version: str = "",
+    ) -> None:
+        self.world_id = world_id
+        self.world = world
+        self.version = version
+        """Of the world, as the store names it; empty where there is no store."""
+        self.seed = seed
+        self.spawn = spawn
+        self.ending: Ending | None = None
+        self.position = 0
+        """Place in the queue, from 1; 0 plays."""
+        self.name = secrets.token_hex(6)
+        """What reports call it; no secret."""
+        self.token = secrets.token_urlsafe(18)
+        """With it a dropped player takes the session up again."""
+        self.watch_token = secrets.token_urlsafe(18)
+        """With it others look on."""
+        self.own = Slot(wake)
+        self._lock = Lock()
+        self._watching: list[Slot] = []
+        self._held = Key(0)
+        self._tapped = Key(0)
+        self._echo = 0.0
+        self._arrived = 0.0
+        self._view = View(0)
+        self._reported = False
+
+    def press(self, keys: Keys) -> None:
+        """Take over what the client holds now. A tap between two ticks is not lost."""
+        with self._lock:
+            self._tapped |= keys.held & ~self._held
+            self._held = keys.held
+            self._echo = keys.at
+            self._arrived = time.monotonic()
+
+    def look(self, view: View) -> None:
+        """Take over what the client wants to see; what is done once waits for the next tick."""
+        with self._lock:
+            self._view = view | (self._view & View.LINE_UP)
+
+    def report(self) -> None:
+        """The player reports what is on screen; kept at the next tick."""
+        with self._lock:
+            self._reported = True
+
+    def latch(self) -> Latched:
+        """What to do in this tick. Interacting happens once per press, walking as long as a key is held."""
+        with self._lock:
+            keys = (self._held & ~Key.INTERACT) | self._tapped
+            waited = (time.monotonic() - self._arrived) * 1000 if self._echo else 0.0
+            latched = Latched(action_of(keys), self._echo, waited, self._view, self._reported)
+            self._tapped = Key(0)
+            self._echo = 0.0
+            self._view &= ~View.LINE_UP
+            self._reported = False
+            return latched
+
+    def put(self, frame: Frame) -> None:
+        """Offer the newest frame to the player and to all who watch; nothing once it is over."""
+        if self.ending is None:
+            for slot in self._slots():
+                slot.put(frame)
+
+    def take(self) -> Frame | None:
+        """The player's newest frame, if one more may be in flight."""
+        return self.own.take()
+
+    def drawn(self, tick: int) -> None:
+        """The player has drawn this frame."""
+        self.own.drawn(tick)
+
+    def watched_by(self, slot: Slot) -> None:
+        """Show every frame there too. Raises ValueError where ``WATCHERS`` look on already."""
+        with self._lock:
+            if len(self._watching) >= WATCHERS:
+                raise ValueError(f"{WATCHERS} people watch this session already")
+            self._watching.append(slot)
+
+    def unwatched_by(self, slot: Slot) -> None:
+        """The watcher has gone."""
+        with self._lock:
+            self._watching.remove(slot)
+
+    def taken_up(self, wake: Callable[[], None]) -> None:
+        """Another socket goes on with it: no key is held, nothing is in flight."""
+        with self._lock:
+            self._held = self._tapped = Key(0)
+        self.own.wake = wake
+        self.own.clear()
+
+    def queued(self, position: int) -> None:
+        """Say which place in the queue it has."""
+        if position != self.position:
+            self.position = position
+            self.own.wake()
 
     def end(self, ending: Ending) -> None:
-        """Say why it is over; the first reason stays."""
+        """Say why it is over; the first reason stays. A blank one takes back what was not sent."""
         with self._lock:
             self.ending = self.ending or ending
-        self._wake()
+        for slot in self._slots():
+            if ending.blank:
+                slot.clear()
+            slot.wake()
+
+    def _slots(self) -> list[Slot]:
+        with self._lock:
+            return [self.own, *self._watching]

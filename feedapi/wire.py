@@ -3,8 +3,9 @@
 From the server, binary: one frame message per tick that was sent (:data:`FRAME_HEADER`, then a JPEG, then
 the tick's sound as int16 samples, left out when silent, then, where it was asked for, what the simulator
 shows of the same tick: :data:`BESIDE_HEADER` and two JPEGs). From the server, text: JSON notices.
-From the client, binary: :data:`KEYS_MESSAGE` (which keys are held), :data:`DRAWN_MESSAGE` (a frame was drawn)
-and :data:`VIEW_MESSAGE` (what to show beside the frame).
+From the client, binary: :data:`KEYS_MESSAGE` (which keys are held), :data:`DRAWN_MESSAGE` (a frame was
+drawn), :data:`VIEW_MESSAGE` (what to show beside the frame) and :data:`REPORT_MESSAGE` (the player reports
+what is on screen).
 All numbers are little-endian.
 """
 
@@ -13,6 +14,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
+
+from worldmodel.constants import SAMPLES_PER_STEP
 
 VERSION = 2
 FRAME_HEADER = struct.Struct("<BBHIdfffBBHIIII")
@@ -28,6 +31,8 @@ DRAWN_MESSAGE = struct.Struct("<BI")
 """kind, tick of the newest frame on the canvas."""
 VIEW_MESSAGE = struct.Struct("<BB")
 """kind, what to show (bits of :class:`View`)."""
+REPORT_MESSAGE = struct.Struct("<B")
+"""kind: the player reports what is on screen."""
 DONE_FLAG = 1
 """The goal was reached; the world starts again in a moment."""
 BESIDE_FLAG = 2
@@ -40,6 +45,7 @@ class Kind(IntEnum):
     KEYS = 1
     DRAWN = 2
     VIEW = 3
+    REPORT = 4
 
 
 class Key(IntFlag):
@@ -70,7 +76,11 @@ class Close(IntEnum):
     TRY_AGAIN_LATER = 1013
     BAD_MESSAGE = 4400
     BAD_TICKET = 4401
+    GUARDED = 4403
+    """The guard saw what the policy does not allow."""
     NOT_PUBLISHED = 4404
+    UNGUARDED = 4503
+    """The guard has failed, so nobody may play."""
 
 
 class BadMessage(ValueError):
@@ -90,6 +100,11 @@ class Drawn:
     """The newest tick on the player's canvas."""
 
     tick: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """The player reports what is on screen."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +181,8 @@ class Frame:
 
     def after(self, dropped: Frame) -> Frame:
         """This frame, also reporting what an earlier one that is not sent had to report."""
-        told = replace(self, events=self.events | dropped.events)
+        sound = joined_sound(dropped.sound, self.sound)
+        told = replace(self, events=self.events | dropped.events, sound=sound)
         if self.beside and dropped.beside:
             simulated = self.beside.events | dropped.beside.events
             told = replace(told, beside=replace(self.beside, events=simulated))
@@ -203,7 +219,28 @@ class Frame:
         )
 
 
-def parse(data: bytes) -> Keys | Drawn | View:
+TICK_BYTES = 2 * SAMPLES_PER_STEP
+MOST_SOUND = 6 * TICK_BYTES
+"""Of ticks whose frames were not sent; more would play after the picture has gone on."""
+
+
+def joined_sound(earlier: bytes, later: bytes) -> bytes:
+    """The sound of several ticks in one message; a silent one takes its time."""
+    if not earlier and not later:
+        return b""
+    return ((earlier or bytes(TICK_BYTES)) + (later or bytes(TICK_BYTES)))[-MOST_SOUND:]
+
+
+def blank_frame() -> Frame:
+    """A frame without a picture: the canvas goes dark, and nothing is heard."""
+    return Frame(tick=LAST_TICK, jpeg=b"", sound=b"")
+
+
+LAST_TICK = 2**32 - 1
+"""Newer than any other."""
+
+
+def parse(data: bytes) -> Keys | Drawn | View | Report:
     """A message from the client. Raises BadMessage."""
     kind = data[0] if data else 0
     if kind == Kind.KEYS and len(data) == KEYS_MESSAGE.size:
@@ -214,4 +251,6 @@ def parse(data: bytes) -> Keys | Drawn | View:
         return Drawn(DRAWN_MESSAGE.unpack(data)[1])
     if kind == Kind.VIEW and len(data) == VIEW_MESSAGE.size and data[1] <= View.BESIDE | View.LINE_UP:
         return View(data[1])
+    if kind == Kind.REPORT and len(data) == REPORT_MESSAGE.size:
+        return Report()
     raise BadMessage(f"{len(data)} bytes of kind {kind} are no message of this protocol")

@@ -43,6 +43,7 @@ from moderation.store import (
     StoredPlaythrough,
     Transaction,
     Version,
+    live,
 )
 from moderation.store.figures import Cost, add_cost
 from moderation.store.transaction import LOCAL
@@ -292,7 +293,7 @@ class Stages:
                 _budget(row),
                 row.seed,
                 lambda p: work.progress(p.done, p.total, "steps" if p.arm == "search" else "episodes"),
-                replay_first=self._parents_violations(row.version),
+                replay_first=self._parents_violations(row.version) + self._players_ways(row),
                 inherit=self._parents_ways(row.version),
                 checkpoint=path,
             )
@@ -374,6 +375,11 @@ class Stages:
         ]
         names = {e.playthrough for d in decisions for e in d.evidence if e.playthrough is not None}
         return [self.store.find_playthrough(name).playthrough for name in sorted(names)]
+
+    def _players_ways(self, row: ExplorationRow) -> list[Playthrough]:
+        """What people who played this version or its parent came upon."""
+        parents = self.store.find_versions(self.store.version(row.version).remix_of or "")
+        return live.seeds(self.store, [row.version, *(one.id for one in parents)], row.id)
 
 
 POLICY_VARIABLE = "FIRSTPLAY_POLICY"

@@ -56,6 +56,13 @@ def bundle_in_words(bundle: Bundle) -> Iterator[str]:
     for quota in header.quotas:
         who = "a senior person" if quota.then == "escalate" else "a person"
         yield f"With more than {quota.limit} {quota.of.replace('_', ' ')}, {who} looks at what comes next."
+    live = header.live
+    held = f"hides what is new for up to {live.hold_frames} frames" if live.hold_frames else "hides nothing"
+    yield (
+        f"In live play the guard {held} until it was looked at, ends play when the detectors are more than "
+        f"{live.patience:g} seconds behind, and suspends a world after {live.suspend_after} sessions with a "
+        "violation."
+    )
     if header.quality_sampling:
         yield (
             f"Of the worlds decided without a person, {header.quality_sampling:.2%} are drawn for a person "

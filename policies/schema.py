@@ -123,6 +123,17 @@ class Quota(_Strict):
     explanation: str = Field(min_length=10)
 
 
+class LivePlay(_Strict):
+    """How the guard watches what players see."""
+
+    hold_frames: int = Field(default=0, ge=0, le=15)
+    """Frames by which something new is held back, at most, to wait for the detectors; 0 shows it at once."""
+    suspend_after: int = Field(default=1, ge=1, le=1000)
+    """Sessions that showed a violation before the world version is suspended."""
+    patience: float = Field(default=10.0, ge=1, le=120)
+    """Seconds by which the detectors may lag behind what is shown before play ends."""
+
+
 class DetectorUse(_Strict):
     """A detector of a rule."""
 
@@ -302,6 +313,7 @@ class Header(_Strict):
     categories: dict[str, Category]
     extends: str | None = None
     """``default``, or a path from this file's folder, to the bundle that this one changes."""
+    live: LivePlay = LivePlay()
     quality_sampling: Share = 0.0
     """Share of the worlds decided without a person that a person sees as well, to check the policy."""
     quotas: tuple[Quota, ...] = ()
@@ -325,6 +337,7 @@ class Document(_Strict):
     change: dict[str, RuleChange] | None = None
     """Changes to inherited rules, by name. A rule of the same name under ``rules`` replaces one whole."""
     coverage: CoverageFloor | None = None
+    live: LivePlay | None = None
     quality_sampling: Share | None = None
     quotas: tuple[Quota, ...] | None = None
     regions: dict[Slug, tuple[Country, ...]] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from fastapi import FastAPI
 
 from feedapi.app import create_app
+from feedapi.guarding import Guarded
 from feedapi.server import Server, address, listen
 from feedapi.services import Services
 from moderation.packages import pack
@@ -46,15 +47,22 @@ def package(title: str) -> WorldPackage:
         return load_package(Path(folder))
 
 
-def add_world(store: Store, title: str, state: str, thumbnail: bytes | None = None) -> str:
-    """Submit a small world and take it to ``state``; returns its version."""
-    world = package(title)
+def add_world(
+    store: Store,
+    title: str,
+    state: str,
+    thumbnail: bytes | None = None,
+    world: WorldPackage | None = None,
+    remix_of: str | None = None,
+) -> str:
+    """Submit a small world, or this one, and take it to ``state``; returns its version."""
+    world = world or package(title)
     version, exploration = world.sha256, f"e-{world.sha256}"
     blob = store.blobs.put(pack(world))
     verdict = Verdict.CLEARED if state in {"cleared", "published"} else Verdict.REJECTED
     decision = Decision(verdict, "default@1", "p" * 64, (), ("No rule fired.",), BOUNDS)
     with store.writing() as tx:
-        tx.submit(version, world.spec.slug, title, world.spec.prompt or "", {"title": title}, blob, None)
+        tx.submit(version, world.spec.slug, title, world.spec.prompt or "", {"title": title}, blob, remix_of)
         tx.add_exploration(exploration, version, 7, "simulator", "m" * 64, {"search_steps": 10})
         tx.set_exploration(version, exploration)
         tx.add_decision(version, exploration, decision, COVERAGE, ())
@@ -95,9 +103,14 @@ class Running:
 
 
 @contextmanager
-def running(home: Path, capacity: int = 4, model: str = "simulator") -> Iterator[Running]:
+def running(
+    home: Path,
+    capacity: int = 4,
+    model: str = "simulator",
+    guarded: Callable[[Store], Guarded] | None = None,
+) -> Iterator[Running]:
     """The real server in a thread."""
-    app = create_app(home, lambda: load_model(model), capacity)
+    app = create_app(home, lambda: load_model(model), capacity, guarded)
     with serving(app) as url:
         yield Running(url, app)
 

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from feedapi.services import QUEUE
 from feedapi.session import WINDOW
 from feedapi.wire import DRAWN_MESSAGE, KEYS_MESSAGE, Close, Frame, Key, Kind
 from moderation.states import WorldState
@@ -35,6 +37,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     fill(home, {f"World {state}": state for state in UNPUBLISHED})
     with running(home) as here:
         yield here
+
+
+def until(happened: Callable[[], bool], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
 
 
 def ticket(server: Running, world: str = WORLD) -> str:
@@ -160,12 +169,13 @@ def test_a_player_who_goes_frees_the_place(server: Running) -> None:
 
 def test_a_full_server_says_when_to_come_back(tmp_path: Path) -> None:
     fill(tmp_path / "home", {"Sunny Meadow": "published"})
-    with running(tmp_path / "home", capacity=1) as server:
-        second = ticket(server)
-        with connect(ticket(server)) as socket:
-            frames(socket, 1)
-            answer = httpx.post(f"{server.url}/v1/worlds/{WORLD}/sessions")
-            assert refused(second)[0] == Close.TRY_AGAIN_LATER
+    with running(tmp_path / "home", capacity=1) as server, ExitStack() as queue:
+        late = ticket(server)
+        sockets = [queue.enter_context(connect(ticket(server))) for _ in range(1 + QUEUE)]
+        frames(sockets[0], 1)
+        until(lambda: server.services.arena.full)
+        answer = httpx.post(f"{server.url}/v1/worlds/{WORLD}/sessions")
+        assert refused(late)[0] == Close.TRY_AGAIN_LATER
 
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +123,11 @@ class Flash(Detector[Motion]):
 
     def predict(self, batch: Sequence[Motion]) -> list[list[Detection]]:
         return [self._measure(motion) for motion in batch]
+
+    def follow(self, fps: float) -> Follower:
+        """Measures play that goes on, each frame once."""
+        self.ensure_loaded()
+        return Follower(fps, self._linear)
 
     def _measure(self, motion: Motion) -> list[Detection]:
         if motion.frames.ndim != 4 or motion.frames.shape[-1] != 3 or motion.frames.dtype != np.uint8:
@@ -249,6 +254,10 @@ class _Recording:
 
     def detections(self, frames: NDArray[np.uint8]) -> list[Detection]:
         """What was seen in all ``frames`` (T, H, W, 3), after the last one was added."""
+        return [*self.flashes(frames), *self.stripes(frames)]
+
+    def flashes(self, frames: NDArray[np.uint8]) -> list[Detection]:
+        """Flashing alone."""
         found: list[Detection] = []
         for label, blocks in (("general_flash", self._general), ("red_flash", self._red)):
             counted = blocks.counted(self._index + 1)
@@ -265,8 +274,12 @@ class _Recording:
                 words = f"two flashes a second or more for {seconds:.1f} of {EXTENDED_WINDOW:.0f} s {extent}"
                 score = min(1.0, seconds / EXTENDED_FOR)
                 found.append(self._detection("extended_flash", score, extended, words))
+        return found
+
+    def stripes(self, frames: NDArray[np.uint8]) -> list[Detection]:
+        """Stripes alone, in any frames (T, H, W, 3)."""
         pattern = find_pattern(lambda index: self._plane(frames[index]), len(frames), self._fps)
-        return found if pattern is None else [*found, self._striped(pattern)]
+        return [] if pattern is None else [self._striped(pattern)]
 
     def _plane(self, frame: Frame) -> Plane:
         return luminance_of(self._linearised(self._layout.scaled(frame)))
@@ -578,3 +591,53 @@ def _length(x: Plane, y: Plane) -> Plane:
     import cv2
 
     return np.asarray(cv2.magnitude(x, y), np.float32)
+
+
+FOLLOWED_FOR, CARRIED_OVER = 24.0, 7.0
+"""Seconds of play after which a follower begins anew, and how many of them it takes along: more than any
+limit looks back."""
+STRIPES_OVER = 2.0
+"""Seconds in which a follower looks for stripes."""
+
+
+class Follower:
+    """Flashing and stripes of play that goes on; times count from the first frame that was added."""
+
+    def __init__(self, fps: float, linear: Plane) -> None:
+        self._fps = fps
+        self._linear = linear
+        self._frames: list[Frame] = []
+        self._dropped = 0
+        """Frames before the ones that are kept."""
+        self._recording: _Recording | None = None
+
+    def add(self, frame: Frame) -> None:
+        """Take the next frame, (H, W, 3) RGB."""
+        if len(self._frames) >= round(FOLLOWED_FOR * self._fps):
+            kept = self._frames[-round(CARRIED_OVER * self._fps) :]
+            self._dropped += len(self._frames) - len(kept)
+            self._frames, self._recording = [], None
+            for one in kept:
+                self._take(one)
+        self._take(frame)
+
+    def found(self) -> list[Detection]:
+        """What there was to see in the last ``FOLLOWED_FOR`` seconds at most, stripes in ``STRIPES_OVER``."""
+        if self._recording is None:
+            return []
+        recent = self._frames[-round(STRIPES_OVER * self._fps) :]
+        stripes_from = self._dropped + len(self._frames) - len(recent)
+        return [
+            *(self._shifted(one, self._dropped) for one in self._recording.flashes(np.stack(self._frames))),
+            *(self._shifted(one, stripes_from) for one in self._recording.stripes(np.stack(recent))),
+        ]
+
+    def _take(self, frame: Frame) -> None:
+        if self._recording is None:
+            self._recording = _Recording(_Layout.of(*frame.shape[:2]), self._fps, self._linear)
+        self._recording.add(frame)
+        self._frames.append(frame)
+
+    def _shifted(self, found: Detection, frames: int) -> Detection:
+        seconds = frames / self._fps
+        return replace(found, start=found.start + seconds, end=found.end + seconds)

@@ -37,6 +37,7 @@ from moderation.scan.looking import (
     heard_from,
     heard_json,
     look,
+    moved,
     seen_from,
     seen_json,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "heard_json",
     "load_detectors",
     "look",
+    "moved",
     "recalls",
     "scan_map",
     "scan_media",

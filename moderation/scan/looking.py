@@ -57,21 +57,32 @@ def finding(
     media: str | None = None,
 ) -> Finding:
     """A detection with its place, named by its content."""
-    fields = {
-        "detector": card.name,
-        "version": card.version,
-        "label": seen.label,
-        "score": round(float(min(1.0, seen.score)), 6),
-        "source": source,
-        "start": round(float(seen.start), 4),
-        "end": round(float(max(seen.start, seen.end)), 4),
-        "playthrough": playthrough,
-        "media": media,
-        "box": None if seen.box is None else tuple(map(int, seen.box)),
-        "text": seen.text,
-    }
-    name = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
-    return Finding(id=name, **fields)  # type: ignore[arg-type]
+    return _named(
+        {
+            "detector": card.name,
+            "version": card.version,
+            "label": seen.label,
+            "score": round(float(min(1.0, seen.score)), 6),
+            "source": source,
+            "start": round(float(seen.start), 4),
+            "end": round(float(max(seen.start, seen.end)), 4),
+            "playthrough": playthrough,
+            "media": media,
+            "box": None if seen.box is None else tuple(map(int, seen.box)),
+            "text": seen.text,
+        }
+    )
+
+
+def moved(found: Finding, **changes: Any) -> Finding:
+    """The same observation in another place, such as ``source`` or ``playthrough``, with its own name."""
+    return _named({**asdict(found), **changes})
+
+
+def _named(fields: Mapping[str, Any]) -> Finding:
+    content = {name: value for name, value in fields.items() if name != "id"}
+    name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return Finding(id=name, **content)
 
 
 def misheard(found: Sequence[Detection]) -> list[Text]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, select
 
 from moderation.blobs import open_blobs
 from moderation.states import WorldState
+from moderation.store import live
 from moderation.store import tables as t
 from moderation.store.database import Database, database_url
 from moderation.store.queue import Queue
@@ -236,6 +237,7 @@ class Store:
             named |= set(connection.execute(select(t.versions.c.thumbnail)).scalars())
             named |= set(connection.execute(select(t.pieces.c.blob)).scalars())
             named |= set(connection.execute(select(t.uploads.c.blob)).scalars())
+            named |= set(live.pictures(connection))
             for evidence in connection.execute(select(t.decisions.c.evidence)).scalars():
                 for one in evidence:
                     named |= {one["clip"], *(blob for _, blob in one["frames"])}

@@ -1,0 +1,261 @@
+"""The process in which the guard's detectors run, and the two threads that talk to it.
+
+A :class:`Guardhouse` is used by the tick thread, which only appends to a list under a lock. The sending
+thread pickles moments into the pipe, the receiving one hands verdicts to ``told``; the child reads in a
+thread of its own, so that sending never waits for a detector. Moments are answered in order: the number of
+the last one that was answered says how far the guard lags behind. What fails, the process included, is told
+once by ``failed`` and stays so until :meth:`Guardhouse.start` is called again.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from moderation import scan
+from moderation.live.inspector import Inspector, Moment, Verdict
+
+if TYPE_CHECKING:
+    from policies.bundle import Bundle
+
+MakeInspector: TypeAlias = Callable[[], Inspector]
+"""Called in the child, so it must be importable there."""
+NEW_AT_ONCE = 6
+"""New frames that detectors see together: more would be cheaper, and the first verdict would come later."""
+START_WITHIN = 120.0
+"""Seconds in which all weights must be loaded."""
+STOP_WITHIN = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class GuardFailed(RuntimeError):
+    """Nobody watches live play; it must end. The text says why."""
+
+
+def live_detectors(bundle: Bundle) -> scan.Detectors:
+    """Those that the rules for live play name, with the reader and the listener."""
+    rules = [rule for rule in bundle.rules if "live" in rule.spec.scope]
+    named = {use.name for rule in rules for use in rule.spec.detectors} | {"ocr", "speech"}
+    return scan.Detectors.of(one for one in scan.load_detectors(bundle) if one.card.name in named)
+
+
+def by_policy() -> Inspector:
+    """The inspector of the policy in force (``moderation.pipeline.policy_bundle``)."""
+    import torch
+
+    from moderation.pipeline import policy_bundle
+
+    torch.set_num_threads(1)
+    bundle = policy_bundle()
+    return Inspector(live_detectors(bundle), bundle)
+
+
+class Guardhouse:
+    """Sends moments to a process that judges them. One per server; restarted after it failed."""
+
+    def __init__(self, make: MakeInspector = by_policy) -> None:
+        self._make = make
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[int, Moment]] = deque()
+        self._sent_at: deque[tuple[int, float]] = deque()
+        self._numbers = 0
+        self._answered = 0
+        self._ready = False
+        self._failure: str | None = None
+        self._process: Any = None
+        self._pipe: Connection | None = None
+        self._stopping = False
+        self.told: Callable[[Verdict], None] = _ignore
+        """Called in the receiving thread with every verdict that says something."""
+        self.failed: Callable[[str], None] = _ignore
+        """Called once, in any thread, when the guard has failed."""
+
+    # -- called by any thread ---------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the process, unless it runs."""
+        with self._changed:
+            if self._process is not None and self._failure is None:
+                return
+            if self._process is not None:
+                self._process.kill()
+            self._waiting.clear()
+            self._sent_at.clear()
+            self._ready, self._failure, self._stopping = False, None, False
+            context = multiprocessing.get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            self._process = context.Process(
+                target=_work, args=(theirs, self._make), name="guard", daemon=True
+            )
+            self._process.start()
+            theirs.close()
+            for run in (self._send, self._receive):
+                threading.Thread(target=run, args=[self._pipe], name="guard", daemon=True).start()
+
+    def wait_until_ready(self, seconds: float = START_WITHIN) -> None:
+        """Return when all detectors are loaded. Raises GuardFailed."""
+        self.start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self._failure is not None, seconds)
+            if not self._ready:
+                raise GuardFailed(self._failure or f"the detectors were not loaded within {seconds:.0f} s")
+
+    def submit(self, moment: Moment) -> int:
+        """Queue a moment and return its number. Raises GuardFailed."""
+        with self._changed:
+            if self._failure is not None:
+                raise GuardFailed(self._failure)
+            self._numbers += 1
+            self._waiting.append((self._numbers, moment))
+            self._sent_at.append((self._numbers, time.monotonic()))
+            self._changed.notify_all()
+            return self._numbers
+
+    @property
+    def answered(self) -> int:
+        """Number of the last moment that was judged."""
+        return self._answered
+
+    @property
+    def process(self) -> int | None:
+        """Process id, None before the start."""
+        return None if self._process is None else self._process.pid
+
+    def lag(self) -> float:
+        """Seconds since the oldest moment that waits for its verdict was submitted."""
+        with self._changed:
+            return time.monotonic() - self._sent_at[0][1] if self._sent_at else 0.0
+
+    def stop(self) -> None:
+        """End the process; nothing is told after that."""
+        with self._changed:
+            self._stopping = True
+            process, self._process = self._process, None
+            self._changed.notify_all()
+        if process is not None:
+            process.terminate()
+            process.join(STOP_WITHIN)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+    # -- the two threads --------------------------------------------------------------------------
+
+    def _send(self, pipe: Connection) -> None:
+        try:
+            while (batch := self._next(pipe)) is not None:
+                for item in batch:
+                    pipe.send(item)
+        except (OSError, ValueError):
+            self._lost(pipe, "the guard's process has ended")
+
+    def _next(self, pipe: Connection) -> list[tuple[int, Moment]] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._over(pipe))
+            if self._over(pipe):
+                return None
+            batch = list(self._waiting)
+            self._waiting.clear()
+            return batch
+
+    def _over(self, pipe: Connection) -> bool:
+        return self._stopping or pipe is not self._pipe or self._failure is not None
+
+    def _receive(self, pipe: Connection) -> None:
+        try:
+            while not self._over(pipe):
+                number, verdict = pipe.recv()
+                if verdict.error is not None:
+                    self._lost(pipe, verdict.error)
+                    return
+                if verdict.judgements:
+                    self.told(verdict)
+                self._answer(number)
+        except (EOFError, OSError):
+            self._lost(pipe, "the guard's process has ended")
+        except Exception as error:
+            log.exception("a verdict could not be carried out")
+            self._lost(pipe, f"{type(error).__name__}: {error}")
+
+    def _answer(self, number: int) -> None:
+        with self._changed:
+            self._ready = True
+            self._answered = number
+            while self._sent_at and self._sent_at[0][0] <= number:
+                self._sent_at.popleft()
+            self._changed.notify_all()
+
+    def _lost(self, pipe: Connection, why: str) -> None:
+        with self._changed:
+            if self._over(pipe):
+                return
+            self._failure = why
+            self._changed.notify_all()
+        log.error("the guard has failed: %s", why)
+        self.failed(why)
+
+
+def _ignore(_: object) -> None:
+    """Until somebody wants to know."""
+
+
+# -- the process --------------------------------------------------------------------------------------
+
+
+def _work(pipe: Connection, make: MakeInspector) -> None:
+    """Load, say so with an empty verdict on moment 0, and judge what comes until the pipe closes."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the server ends this one
+    try:
+        inspector = make()
+        inspector.load()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the server must know
+        pipe.send((0, Verdict((), f"{type(error).__name__}: {error}")))
+        return
+    inbox = _Inbox(pipe)
+    pipe.send((0, Verdict(())))
+    while batch := inbox.take():
+        numbers, moments = zip(*batch, strict=True)
+        pipe.send((numbers[-1], inspector.inspect(moments)))
+
+
+class _Inbox:
+    """Empties the pipe in a thread, so that the server can always send."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._changed = threading.Condition()
+        self._items: deque[tuple[int, Moment]] = deque()
+        self._closed = False
+        threading.Thread(target=self._fill, daemon=True).start()
+
+    def _fill(self) -> None:
+        try:
+            while True:
+                item = self._pipe.recv()
+                with self._changed:
+                    self._items.append(item)
+                    self._changed.notify()
+        except (EOFError, OSError):
+            with self._changed:
+                self._closed = True
+                self._changed.notify()
+
+    def take(self) -> Sequence[tuple[int, Moment]]:
+        """The next moments in order, up to ``NEW_AT_ONCE`` new frames; none when it is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._closed)
+            taken: list[tuple[int, Moment]] = []
+            new = 0
+            while self._items and new < NEW_AT_ONCE:
+                taken.append(self._items.popleft())
+                new += sum(glance.new for glance in taken[-1][1].glances)
+            return taken
