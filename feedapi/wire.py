@@ -22,9 +22,15 @@ FRAME_HEADER = struct.Struct("<BBHIdfffBBHIIII")
 """version, flags, events (bit n: ``worldmodel.constants.Event`` n), tick, echo of the client's input
 timestamp (ms, 0: no new input), ms that input waited for the tick, ms of the model's step, ms of encoding,
 health, keys, coins, score, steps since the spawn, bytes of the JPEG, bytes of the sound."""
+FRAME_FIELDS = (
+    "version", "flags", "events", "tick", "echo", "waitedMs", "stepMs", "encodeMs",
+    "health", "keys", "coins", "score", "step", "jpegSize", "soundSize",
+)  # fmt: skip
+"""Names of the header's numbers, as the browser calls them."""
 BESIDE_HEADER = struct.Struct("<ffIIHxxII")
 """PSNR in dB (60: equal frames), tiles between both players, steps in which they were within half a tile,
 steps compared, the simulator's events, bytes of its JPEG, bytes of the difference's JPEG."""
+BESIDE_FIELDS = ("psnr", "apart", "agreed", "steps", "events", "jpegSize", "differenceSize")
 KEYS_MESSAGE = struct.Struct("<BBd")
 """kind, keys held (bits of :class:`Key`), the client's clock in ms."""
 DRAWN_MESSAGE = struct.Struct("<BI")

@@ -16,7 +16,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from moderation.states import WorldState
-from tests.feed_home import Running, fill, move, running
+from moderation.store import open_store
+from tests.feed_home import Running, add_world, fill, move, running
+from tests.guarded import guards, poster_world
 
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
@@ -129,13 +131,43 @@ def test_a_phone_plays_by_touch(server: Running, phone: Page) -> None:
     keep(phone, "phone")
 
 
-def test_a_full_server_says_so_and_offers_another_try(server: Running, page: Page) -> None:
+def test_a_full_server_gives_a_place_in_the_queue_and_then_plays(server: Running, page: Page) -> None:
     page.goto(f"{server.url}/worlds/sunny-meadow")
     page.wait_for_selector(LIVE, timeout=30_000)
     with page.context.new_page() as second:
         second.goto(f"{server.url}/worlds/sunny-meadow")
-        second.wait_for_selector("text=No place is free")
-        assert second.locator("text=Play again").is_visible()
+        second.wait_for_selector("text=You are number 1 in the queue.")
+
+        page.goto(server.url)
+
+        second.wait_for_selector(LIVE, timeout=10_000)
+
+
+def test_a_moment_is_reported_with_one_key(server: Running, page: Page) -> None:
+    page.goto(f"{server.url}/worlds/sunny-meadow")
+    page.wait_for_selector(LIVE, timeout=30_000)
+
+    page.keyboard.press("r")
+
+    page.wait_for_selector("text=Reported. Thank you")
+
+
+def test_what_the_guard_sees_goes_dark_on_the_screen(tmp_path: Path, page: Page) -> None:
+    store = open_store(tmp_path / "red")
+    add_world(store, "Red Meadow", "published", world=poster_world("Red Meadow", (230, 20, 20)))
+    store.close()
+    with running(tmp_path / "red", guarded=guards()) as server:
+        page.goto(f"{server.url}/worlds/red-meadow")
+        page.wait_for_selector("text=this world showed something that is not allowed here", timeout=60_000)
+        lit = page.evaluate(
+            """() => {
+                const canvas = document.getElementById("canvas");
+                const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+                return pixels.reduce((sum, value, index) => sum + (index % 4 === 3 ? 0 : value), 0);
+            }"""
+        )
+
+    assert lit == 0
 
 
 def test_a_withdrawn_world_stops_on_the_screen(server: Running, page: Page) -> None:

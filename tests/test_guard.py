@@ -57,14 +57,18 @@ def played(socket: ClientConnection, most: int = 400) -> tuple[list[Frame], int,
     """All frames until the server closes, with its code and reason."""
     got: list[Frame] = []
     with pytest.raises(ConnectionClosed) as closed:
-        while len(got) < most:
-            data = socket.recv(timeout=60)
-            if isinstance(data, bytes):
-                got.append(Frame.unpacked(data))
-                with suppress(ConnectionClosed):  # what came before the close is still to be read
-                    socket.send(DRAWN_MESSAGE.pack(Kind.DRAWN, got[-1].tick))
+        read(socket, got, most)
     assert closed.value.rcvd is not None
     return got, closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+def read(socket: ClientConnection, got: list[Frame], most: int) -> None:
+    while len(got) < most:
+        data = socket.recv(timeout=60)
+        if isinstance(data, bytes):
+            got.append(Frame.unpacked(data))
+            with suppress(ConnectionClosed):  # what came before the close is still to be read
+                socket.send(DRAWN_MESSAGE.pack(Kind.DRAWN, got[-1].tick))
 
 
 def picture(frame: Frame) -> np.ndarray:

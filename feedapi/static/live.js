@@ -1,6 +1,6 @@
 // One live session's socket: takes frames, draws each newest one, tells the server what is drawn, sends keys.
 
-import { drawnMessage, keysMessage, parseFrame, viewMessage } from "./wire.js";
+import { drawnMessage, keysMessage, parseFrame, reportMessage, viewMessage } from "./wire.js";
 
 const picture = (jpeg) => createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
 
@@ -8,15 +8,19 @@ export class Live {
   /**
    * contexts: what to draw on, by what it shows (frame, truth, difference; the last two only where wanted).
    * heard(samples), shown(frame) for every frame drawn, painted(frame, now) when the browser has painted,
+   * told(notice) for the greeting and for every change of the place in the queue,
    * closed({code, reason}) once, unless it was this side that closed.
    */
-  constructor(path, { contexts, heard, shown, painted, closed }) {
+  constructor(path, { contexts, heard, shown, painted, closed, told = () => {} }) {
     Object.assign(this, { contexts, heard, shown, painted, newest: 0 });
     const address = new URL(path, location.href);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     this.socket = new WebSocket(address);
     this.socket.binaryType = "arraybuffer";
-    this.socket.addEventListener("message", ({ data }) => typeof data === "string" || this.receive(parseFrame(data)));
+    this.socket.addEventListener("message", ({ data }) => {
+      if (typeof data === "string") told(JSON.parse(data));
+      else this.receive(parseFrame(data));
+    });
     this.socket.addEventListener("close", (event) => {
       if (this.over) return;
       this.over = true; // a frame that is still being decoded must not paint over why it ended
@@ -25,17 +29,27 @@ export class Live {
   }
 
   async receive(frame) {
+    if (frame.jpeg.length === 0) return this.darken();
     this.heard(frame.sound);
     const wanted = { frame: frame.jpeg, truth: frame.beside?.jpeg, difference: frame.beside?.difference };
     const named = Object.entries(wanted).filter(([name, jpeg]) => jpeg && this.contexts[name]);
     const bitmaps = await Promise.all(named.map(([, jpeg]) => picture(jpeg)));
-    if (frame.tick > this.newest && !this.over) {
+    if (frame.tick > this.newest && !this.over && !this.dark) {
       this.newest = frame.tick;
       named.forEach(([name], index) => this.contexts[name].drawImage(bitmaps[index], 0, 0));
       this.shown(frame);
     }
     for (const bitmap of bitmaps) bitmap.close();
     requestAnimationFrame((now) => this.paint(frame, now));
+  }
+
+  /** The server takes the picture back: what is still being decoded must not be shown either. */
+  darken() {
+    this.dark = true;
+    for (const context of Object.values(this.contexts)) {
+      context.fillStyle = "black";
+      context.fillRect(0, 0, context.canvas.width, context.canvas.height);
+    }
   }
 
   // Acknowledged when the browser paints, so that a hidden or slow page gets no more frames than it can show.
@@ -50,6 +64,10 @@ export class Live {
 
   view(bits) {
     this.send(viewMessage(bits));
+  }
+
+  report() {
+    this.send(reportMessage());
   }
 
   send(message) {

@@ -3,13 +3,18 @@
 import { Controls } from "./controls.js";
 import { hearts, Live, muteButton, Pace } from "./live.js";
 import { Speaker } from "./sound.js";
+import { CLOSE } from "./wire.js";
 
 const CLOSED = {
   1012: "The server is restarting.",
-  1013: "All places are taken. Try again in a minute.",
-  4401: "The ticket was no longer good.",
-  4404: "This world was withdrawn.",
+  [CLOSE.TRY_AGAIN_LATER]: "All places are taken. Try again in a minute.",
+  [CLOSE.BAD_TICKET]: "The ticket was no longer good.",
+  [CLOSE.GUARDED]: "Play has ended: this world showed something that is not allowed here. It is being looked at.",
+  [CLOSE.NOT_PUBLISHED]: "This world was withdrawn.",
+  [CLOSE.UNGUARDED]: "Nobody can watch over play just now. Try again in a minute.",
 };
+const DROPPED = 1006; // the connection was lost, and nobody closed it
+const TRIES = 5;
 
 const world = document.querySelector("[data-world]").dataset.world;
 const byId = (id) => document.getElementById(id);
@@ -18,6 +23,8 @@ const contexts = { frame: canvas.getContext("2d", { alpha: false }) };
 const speaker = new Speaker(24000, 1600);
 const pace = new Pace(byId);
 let live = null;
+let resume = null; // with it the session goes on after the connection was lost
+let tries = 0;
 
 function notice(text, retry = false) {
   const box = byId("notice");
@@ -40,24 +47,50 @@ async function start() {
     const answer = await fetch(`/v1/worlds/${encodeURIComponent(world)}/sessions`, { method: "POST" });
     const body = await answer.json();
     if (!answer.ok) return notice(`${body.title}: ${body.detail}.`, true);
-    live = new Live(body.socket, {
-      contexts,
-      shown: show,
-      closed: ended,
-      heard: (samples) => speaker.push(samples),
-      painted: (frame, now) => pace.measure(frame, now),
-    });
+    tries = 0;
+    connect(body.socket);
   } catch {
     notice("The server cannot be reached.", true);
   }
 }
 
+function connect(path) {
+  live = new Live(path, {
+    contexts,
+    shown: show,
+    told,
+    closed: ended,
+    heard: (samples) => speaker.push(samples),
+    painted: (frame, now) => pace.measure(frame, now),
+  });
+}
+
+function told(message) {
+  if (message.type === "hello") resume = message.resume;
+  if (message.type === "queue") {
+    notice(message.position ? `All places are taken. You are number ${message.position} in the queue.` : "Your turn…");
+  }
+}
+
 function ended({ code, reason }) {
   document.documentElement.dataset.live = "no";
+  if (code === DROPPED && resume !== null && tries < TRIES) {
+    tries += 1;
+    notice("The connection was lost. Trying to go on…");
+    const path = `/v1/worlds/${encodeURIComponent(world)}/play?resume=${encodeURIComponent(resume)}`;
+    return setTimeout(() => connect(path), 1000 * tries);
+  }
   notice(CLOSED[code] ?? (reason ? `Play has ended: ${reason}.` : "The connection was lost."), true);
 }
 
+function report() {
+  if (!live || live.over || canvas.dataset.tick === undefined) return;
+  live.report();
+  byId("reported").textContent = "Reported. Thank you: a person can look at this moment.";
+}
+
 function show(frame) {
+  tries = 0;
   notice(frame.done ? "You made it!" : "");
   document.documentElement.dataset.live = "yes";
   canvas.dataset.tick = frame.tick;
@@ -67,5 +100,10 @@ function show(frame) {
 }
 
 new Controls((held, at) => live?.keys(held, at), () => speaker.unlock());
+window.addEventListener("keydown", (event) => {
+  const typing = event.target instanceof Element && event.target.closest("input, select, textarea");
+  if (event.code === "KeyR" && !event.repeat && !event.ctrlKey && !event.metaKey && !event.altKey && !typing) report();
+});
+byId("report").addEventListener("click", report);
 muteButton(byId("mute"), speaker);
 start();

@@ -6,7 +6,7 @@ const TOO_FAR = 0.4; // a backlog longer than this is dropped, so that sound nev
 export class Speaker {
   constructor(sampleRate, samplesPerTick) {
     this.sampleRate = sampleRate;
-    this.seconds = samplesPerTick / sampleRate;
+    this.samplesPerTick = samplesPerTick;
     this.muted = false;
     this.context = null;
     this.next = 0;
@@ -28,14 +28,14 @@ export class Speaker {
     if (this.gain) this.gain.gain.value = muted ? 0 : 1;
   }
 
-  /** Play one tick's samples (int16); none means silence, which still takes its time. */
+  /** Play the samples (int16) of one tick or several; none means a tick of silence, which still takes its time. */
   push(samples) {
     if (this.context === null || this.context.state !== "running") return;
     const now = this.context.currentTime;
     if (this.next < now) this.next = now + LEAD;
     if (this.next > now + TOO_FAR) return;
     if (samples.length > 0) this.schedule(samples);
-    this.next += this.seconds;
+    this.next += Math.max(samples.length, this.samplesPerTick) / this.sampleRate;
   }
 
   schedule(samples) {
