@@ -393,6 +393,7 @@ class Arena:
         for row, seat in enumerate(self._seats):
             seat.reel.add(int(latched[row].action), events[row].copy(), clips[row])
         guarded = self._watch(drawn, sounds, clips)
+        frames: list[Frame] = []
         for row, seat in enumerate(self._seats):
             assert seat.picture is not None
             if latched[row].reported and self._report is not None:
@@ -403,7 +404,7 @@ class Arena:
             sound = encode_sound(sounds[row])
             seat.tick += 1
             seat.resting = seat.resting + 1 if done[row] else 0
-            frame = Frame(
+            one = Frame(
                 tick=seat.tick,
                 jpeg=jpeg,
                 sound=sound,
@@ -416,7 +417,10 @@ class Arena:
                 beside=beside,
                 **{name: values[row] for name, values in vitals.items()},
             )
-            self._hand_on(seat, frame, whole=drawn[row])
+            frames.append(one)
+        # at the end: each wakes the sockets' thread, which would fight this one for the interpreter
+        for seat, frame, whole in zip(self._seats, frames, drawn, strict=True):
+            self._hand_on(seat, frame, whole=whole)
         return guarded
 
     def _watch(self, drawn: list[bool], sounds: NDArray[np.float32], clips: list[int]) -> float:

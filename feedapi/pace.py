@@ -9,11 +9,13 @@ from statistics import median
 KEPT_TICKS = 45
 """Measured ticks that an estimate rests on: three seconds."""
 BUSY = 0.8
-"""Share of a tick's period that may be spent: the rest is for the sockets and for what varies."""
+"""Share of a tick's period up to which players are let in: the rest is for the sockets and what varies."""
+CROWDED = 0.95
+"""Share of the period from which those who play get half the frames."""
 THIN_COST = 0.7
 """Cost of a tick that draws every other row, as a share of a full one, until it was measured."""
-RELAXED = 0.9
-"""Full frames come back when they would take this share of what they may."""
+RELAXED = 0.85
+"""Share of the period at which they get them all again."""
 
 
 @dataclass
@@ -44,7 +46,8 @@ class Pace:
         self._rows[self.thin].append(seconds / rows)
         self._guard.append(guard / seconds if seconds else 0.0)
         self.guard_share = sum(self._guard) / len(self._guard)
-        self.thin = not self._fits(rows, thin=False, share=RELAXED if self.thin else 1.0)
+        limit = RELAXED if self.thin else CROWDED
+        self.thin = self.predict(rows, thin=False) > limit * self.period
 
     def predict(self, rows: int, *, thin: bool) -> float:
         """Seconds that a tick of so many rows will take; 0 while nothing was measured.
@@ -57,7 +60,4 @@ class Pace:
 
     def fits(self, rows: int) -> bool:
         """Whether so many rows can be played, if need be at half the frames."""
-        return self._fits(rows, thin=False) or self._fits(rows, thin=True)
-
-    def _fits(self, rows: int, *, thin: bool, share: float = 1.0) -> bool:
-        return self.predict(rows, thin=thin) <= share * BUSY * self.period
+        return min(self.predict(rows, thin=thin) for thin in (False, True)) <= BUSY * self.period

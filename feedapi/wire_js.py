@@ -58,7 +58,7 @@ def protocol_js() -> str:
 
 
 def layout(packed: struct.Struct, fields: tuple[str, ...]) -> dict[str, tuple[int, str]]:
-    """By field, its offset in bytes and the DataView's name of its type. Raises ValueError for one too few."""
+    """By field, its offset in bytes and a DataView's name of its type. Raises ValueError where one lacks."""
     places: list[tuple[int, str]] = []
     offset = 0
     for letter in packed.format.removeprefix("<"):

@@ -41,7 +41,7 @@ rules:
     scope: [playthrough, live]
     detectors: [{name: redness}]
     when: max("red") >= 0.1
-    review: max("red") >= 0.01
+    review: max("red") >= 0.06
     explanation: The picture is red ({score:.0%}) at {at}.
     guideline: Worlds are not too red for anybody.
   - rule: flashing
