@@ -5,8 +5,9 @@ python benchmarks/live.py [--seconds 15] [--only neural,stub,...] [--review] [--
 
 The server runs in a process of its own, the players in this one, on the same machine, so the figures bear the
 cost of both. The number of sessions with the neural model is 0.8 times what its batched throughput, measured
-in the same run, allows at 15 frames a second. ``--review`` first has bots review the world (minutes), so that
-the guard knows what they saw; without it all that players come upon is new to the guard.
+in the same run, allows at 15 frames a second, and then half of what it allows. ``--review`` first has bots
+review the world (minutes), so that the guard knows what they saw; without it all that players come upon is
+new to the guard.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -288,16 +290,16 @@ def throughput(batch: int = 32, steps: int = 12) -> float:
     return batch / float(np.median(took[2:]))
 
 
-def neural(home: Path, world: str, seconds: float) -> list[Row]:
+def neural(home: Path, world: str, seconds: float, share: float = SHARE) -> list[Row]:
     alone = throughput()
-    sessions = max(1, int(SHARE * alone / FPS))
+    sessions = max(1, int(share * alone / FPS))
     rows = []
     for guarded in (False, True):
         with server(home, "neural", guarded=guarded) as here:
             here.ask("fit")
             name = f"neural, {'guarded' if guarded else 'no guard'}"
             row, _ = measure(name, here, world, sessions, seconds)
-        row.more = {"model_frames_a_second": alone}
+        row.more = {"model_frames_a_second": alone, "share_of_it": share}
         rows.append(row)
     return rows
 
@@ -388,6 +390,7 @@ def _move(store: Store, version: str, road: tuple[str, ...]) -> None:
 
 RUNS: dict[str, Callable[[Path, str, float], list[Row]]] = {
     "neural": neural,
+    "half": partial(neural, share=0.5),
     "stub": stub,
     "stalled": stalled,
     "take-down": take_down,

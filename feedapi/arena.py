@@ -83,7 +83,7 @@ class Parked:
 class Arena:
     """Live play of one world model by at most ``capacity`` players at once; ``queue`` more may wait.
 
-    Fewer play where ticks take too long (:class:`feedapi.pace.Pace`). ``guard`` watches them; ``report``
+    Fewer play where ticks take too long (:class:`feedapi.pace.Pace`) or the guard lags behind. ``guard`` watches them; ``report``
     keeps what a player reports: seat, the model's card, and the picture (H, W, 3) that was shown.
     """
 
@@ -215,7 +215,9 @@ class Arena:
 
     def _has_room(self) -> bool:
         players = len(self._members)
-        return players < self.capacity and (players == 0 or self.pace.fits(players + 1))
+        if players >= self.capacity or (self._guard is not None and self._guard.lagging):
+            return False
+        return players == 0 or self.pace.fits(players + 1)
 
     def _take_in(self, session: Session) -> None:
         session.queued(0)

@@ -99,6 +99,11 @@ class Guard:
         """End the process."""
         self._house.stop()
 
+    @property
+    def lagging(self) -> bool:
+        """Whether verdicts take half of the policy's patience: nobody else should come in."""
+        return bool(self._playing()) and self._house.lag() > self._live().patience / 2
+
     def fail(self, why: str) -> None:
         """End every play: nobody watches them any more."""
         log.error("live play ends: %s", why)

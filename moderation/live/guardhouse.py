@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import threading
 import time
 from collections import deque
@@ -31,6 +32,8 @@ NEW_AT_ONCE = 6
 START_WITHIN = 120.0
 """Seconds in which all weights must be loaded."""
 STOP_WITHIN = 5.0
+POLITE = 5
+"""Niceness of the process: where cores are short, ticks come before verdicts, which may wait for a while."""
 
 log = logging.getLogger(__name__)
 
@@ -214,6 +217,7 @@ def _work(pipe: Connection, make: MakeInspector) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the server ends this one
+    os.nice(POLITE)
     try:
         inspector = make()
         inspector.load()
