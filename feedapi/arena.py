@@ -83,8 +83,9 @@ class Parked:
 class Arena:
     """Live play of one world model by at most ``capacity`` players at once; ``queue`` more may wait.
 
-    Fewer play where ticks take too long (:class:`feedapi.pace.Pace`) or the guard lags behind. ``guard`` watches them; ``report``
-    keeps what a player reports: seat, the model's card, and the picture (H, W, 3) that was shown.
+    Fewer play where ticks take too long (:class:`feedapi.pace.Pace`) or the guard lags behind. ``guard``
+    watches them; ``report`` keeps what a player reports: seat, the model's card, and the picture (H, W, 3)
+    that was shown.
     """
 
     def __init__(
