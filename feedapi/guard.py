@@ -80,6 +80,8 @@ class Guard:
         self._filing = filing
         self._live = live
         self._known: dict[str, Inspected] = {}
+        self._generation = 0
+        """Of the process that has looked at what ``_known`` holds."""
         self._pending: dict[tuple[str, int], int] = {}
         """Moment in which a frame went to the detectors, by version and number."""
         self._plays: dict[str, Play] = {}
@@ -131,6 +133,7 @@ class Guard:
         from moderation.scan.play import clip_steps
 
         self.wait_until_ready()
+        self._forget_what_another_knew()
         self._card = card
         session = seat.session
         if session.version not in self._known:
@@ -142,6 +145,13 @@ class Guard:
         with self._lock:
             self._plays[name] = play
         seat.play = play
+
+    def _forget_what_another_knew(self) -> None:
+        """A new process has seen nothing: what the last one looked at is new again."""
+        if self._generation != self._house.generation:
+            self._generation = self._house.generation
+            self._known.clear()
+            self._pending.clear()
 
     def left(self, seat: Seat) -> None:
         """A life is over: keep where it went that nobody had been."""

@@ -199,6 +199,18 @@ def test_a_dead_guard_ends_play_and_is_replaced_for_the_next_player(store: Store
             assert len(frames(socket, 20, seconds=60)) == 20
 
 
+def test_what_a_dead_guard_had_seen_is_looked_at_again(store: Store) -> None:
+    publish(store, "Red Meadow", RED)
+    with guarded_play(store, suspend_after=9) as server:
+        with connect(address(server, "red-meadow")) as socket:
+            assert played(socket)[1] == Close.GUARDED
+        until(lambda: not server.services.arena.players)
+        os.kill(guard_of(server), signal.SIGKILL)
+        until(lambda: server.services.guarded.guard._house._failure is not None)  # type: ignore[union-attr]
+        with connect(address(server, "red-meadow")) as socket:
+            assert played(socket)[1] == Close.GUARDED
+
+
 def guard_of(server: Running) -> int:
     guarded: Guarded | None = server.services.guarded
     assert guarded is not None

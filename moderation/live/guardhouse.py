@@ -68,6 +68,8 @@ class Guardhouse:
         self._changed = threading.Condition()
         self._waiting: deque[tuple[int, Moment]] = deque()
         self._sent_at: deque[tuple[int, float]] = deque()
+        self.generation = 0
+        """Counts the processes: what one has seen, the next one does not know."""
         self._numbers = 0
         self._answered = 0
         self._ready = False
@@ -92,6 +94,7 @@ class Guardhouse:
             self._waiting.clear()
             self._sent_at.clear()
             self._ready, self._failure, self._stopping = False, None, False
+            self.generation += 1
             context = multiprocessing.get_context("spawn")
             self._pipe, theirs = context.Pipe()
             self._process = context.Process(
