@@ -35,7 +35,7 @@ def signed(title: str, text: str) -> WorldPackage:
 
 def test_a_threat_on_a_sign_is_read_while_people_play_and_kept_for_the_bots(tmp_path: Path) -> None:
     store = open_store(tmp_path / "home")
-    version = add_world(store, "Threat", "published", world=signed("Threat", "KILL YOURSELF"))
+    version = add_world(store, "Threat", "published", world=signed("Threat", "KYS"))
 
     with running(store.home, guarded=by_policy) as server, connect(address(server, "threat")) as socket:
         socket.send(KEYS_MESSAGE.pack(Kind.KEYS, Key.RIGHT, 1.0))
@@ -48,6 +48,6 @@ def test_a_threat_on_a_sign_is_read_while_people_play_and_kept_for_the_bots(tmp_
         tx.add_exploration("again", version, 8, "simulator", "m" * 64, {})
 
     assert near.rules == ("threats",)
-    assert "kill yourself" in near.reasons[0].lower()
+    assert "kys" in near.reasons[0].lower()
     assert store.version(version).state is WorldState.PUBLISHED
     assert [one.id for one in live.seeds(store, [version], "again")] == [near.playthrough]
