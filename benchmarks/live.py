@@ -223,6 +223,15 @@ class Player:
             return
 
 
+async def all_started(players: list[Player], tasks: list[asyncio.Task[None]]) -> None:
+    """Return when every player has a frame; raises what ended one before that."""
+    waiting = asyncio.gather(*(player.started.wait() for player in players))
+    done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    for one in done:
+        one.result()
+    await waiting
+
+
 async def play_together(
     here: Server, world: str, sessions: int, seconds: float, stalled: int = 0
 ) -> tuple[list[Player], float]:
@@ -230,7 +239,7 @@ async def play_together(
     players = [Player(reading=i < sessions - stalled) for i in range(sessions)]
     over = asyncio.Event()
     tasks = [asyncio.create_task(p.play(here.url, world, i, over)) for i, p in enumerate(players)]
-    await asyncio.gather(*(p.started.wait() for p in players))
+    await all_started(players, tasks)
     await asyncio.sleep(2)
     here.ask("forget")
     began = time.monotonic()
@@ -337,7 +346,7 @@ async def _taken_down(here: Server, home: Path, world: str, sessions: int) -> tu
     players = [Player() for _ in range(sessions)]
     never = asyncio.Event()
     tasks = [asyncio.create_task(p.play(here.url, world, i, never)) for i, p in enumerate(players)]
-    await asyncio.gather(*(p.started.wait() for p in players))
+    await all_started(players, tasks)
     await asyncio.sleep(1)
     store = open_store(home)
     version = store.published_world(world).version
