@@ -225,8 +225,13 @@ class Player:
 
 async def all_started(players: list[Player], tasks: list[asyncio.Task[None]]) -> None:
     """Return when every player has a frame; raises what ended one before that."""
-    waiting = asyncio.gather(*(player.started.wait() for player in players))
-    done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+
+    async def begun() -> None:
+        for player in players:
+            await player.started.wait()
+
+    waiting = asyncio.create_task(begun())
+    done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for one in done:
         one.result()
     await waiting
