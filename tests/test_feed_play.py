@@ -222,6 +222,7 @@ def serve(home: Path) -> tuple[subprocess.Popen[str], str]:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("The feed is at http://127.0.0.1:"), line
+    assert process.stdout.readline().startswith("Sign in at http://127.0.0.1:")
     return process, line.split()[4]
 
 
