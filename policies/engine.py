@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Literal, TypeAlias
 
@@ -54,6 +54,8 @@ class _Outcome:
     values: dict[str, Value]
     rated: tuple[tuple[Rate, Strengths], ...] = field(default=())
     """What raises the age rating, with the findings that do."""
+    halted: bool = False
+    """It would have rejected, but goes to a person for now."""
 
 
 def decide(
@@ -63,23 +65,25 @@ def decide(
     coverage: Coverage,
     context: Context | None = None,
     version: str | None = None,
+    review_only: frozenset[str] = frozenset(),
 ) -> Decision:
     """Decide on one world version, or on one live session (``Context(stage="live")``).
 
     Deterministic and independent of the order of findings and runs. A detector that had nothing to look
     at reports a run with ``items=0, ok=True``; one without a run counts as missing. Too little coverage
     never clears. ``version`` is the version's content hash: with the policy's it draws the worlds that a
-    person sees as well (``quality_sampling``); without it none is drawn.
+    person sees as well (``quality_sampling``); without it none is drawn. What the rules
+    ``review_only`` would reject goes to a person instead: their circuit breaker has tripped.
     """
     context = context or Context()
     live = context.stage == "live"
     index, by_detector = Index(findings), _by_detector(runs)
     rules = [rule for rule in bundle.rules if _stage_sources(rule, context)]
-    outcomes = [_evaluate(rule, index, by_detector, context) for rule in rules]
+    outcomes = [_halted(_evaluate(rule, index, by_detector, context), review_only) for rule in rules]
     shortfalls = [] if live else _shortfalls(bundle, coverage)
     quotas = [] if live else [q for q in bundle.header.quotas if getattr(context, q.of) > q.limit]
     verdict = _verdict(outcomes, shortfalls, quotas)
-    fired = tuple(_fired(o) for o in sorted(outcomes, key=_weight) if o.basis != "none")
+    fired = tuple(_fired(bundle, o) for o in sorted(outcomes, key=_weight) if o.basis != "none")
     return Decision(
         verdict=verdict,
         policy=bundle.name,
@@ -147,6 +151,12 @@ def _evaluate(rule: Rule, index: Index, runs: Runs, context: Context) -> _Outcom
         return yes
     no = outcome(_ACTIONS[rule.spec.on_missing], "missing")
     return max((yes, no), key=lambda o: SEVERITY[o.verdict])
+
+
+def _halted(outcome: _Outcome, review_only: frozenset[str]) -> _Outcome:
+    if outcome.rule.id not in review_only or outcome.verdict is not Verdict.REJECTED:
+        return outcome
+    return replace(outcome, verdict=Verdict.NEEDS_REVIEW, halted=True)
 
 
 def _action(rule: Rule) -> Verdict:
@@ -288,8 +298,9 @@ def _weight(outcome: _Outcome) -> tuple[int, int, str]:
     return -SEVERITY[outcome.verdict], -int(outcome.rule.spec.severity[1:]), outcome.rule.id
 
 
-def _fired(outcome: _Outcome) -> Fired:
+def _fired(bundle: Bundle, outcome: _Outcome) -> Fired:
     spec = outcome.rule.spec
+    category = bundle.header.categories[spec.category]
     return Fired(
         rule=spec.rule,
         category=spec.category,
@@ -301,6 +312,8 @@ def _fired(outcome: _Outcome) -> Fired:
         guideline=spec.guideline,
         remedy=spec.remedy if outcome.basis != "missing" else "",
         four_eyes=spec.four_eyes,
+        dsa=category.dsa,
+        dsa_keywords=category.dsa_keywords,
     )
 
 
@@ -321,10 +334,16 @@ def _reasons(
     unjudged = {o.rule.id for o in outcomes if o.basis == "missing"}
     seen = [f.explanation for f in fired if f.rule not in unjudged]
     nothing = [] if fired else ["No rule found a violation in what was looked at."]
-    words = [*seen, *_unjudged(outcomes), *obstacles, *nothing]
+    words = [*seen, *_to_people(outcomes), *_unjudged(outcomes), *obstacles, *nothing]
     if context.stage == "live":
         return tuple(words)
     return (*words, f"Exploration ended: {wording.quote(coverage.stop_reason)}.")
+
+
+def _to_people(outcomes: Sequence[_Outcome]) -> list[str]:
+    """That people decide for now what some rules would reject."""
+    titles = ", ".join(o.rule.spec.title for o in sorted(outcomes, key=_weight) if o.halted)
+    return [f"{titles}: rejected too often of late, so a person decides."] if titles else []
 
 
 def _unjudged(outcomes: Sequence[_Outcome]) -> list[str]:
@@ -351,6 +370,7 @@ def _trace(outcome: _Outcome) -> dict[str, object]:
         "missing": list(outcome.missing),
         "findings": len(outcome.findings),
         "monotone": rule.monotone,
+        "halted": outcome.halted,
     }
 
 

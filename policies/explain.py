@@ -72,6 +72,8 @@ def _rule(entry: Mapping[str, Any], fired: Fired, known: Mapping[str, Finding]) 
         yield "  with " + ", ".join(f"threshold.{name} = {value:g}" for name, value in thresholds.items())
     yield from (f"  {call} = {_number(value)}" for call, value in entry["values"].items())
     yield from (f"  missing: {reason}" for reason in entry["missing"])
+    if entry.get("halted"):
+        yield "  it would have rejected, but its circuit breaker has tripped (firstplay policy breakers)"
     yield from _evidence(fired.findings, known)
     if fired.remedy:
         yield f"  what to change: {fired.remedy}"

@@ -118,6 +118,9 @@ class Fired:
     """What the creator can change, where the rule says so."""
     four_eyes: bool = False
     """What a person decides about this takes a second person's consent."""
+    dsa: str = ""
+    """Its category in a statement of reasons, as the bundle says it (:data:`policies.schemes.DSA`)."""
+    dsa_keywords: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

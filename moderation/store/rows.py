@@ -145,10 +145,7 @@ def finding_of(row: Row[Any]) -> Finding:
 
 def decision_of(body: Mapping[str, Any]) -> Decision:
     """From the body that ``decisions`` keeps."""
-    fired = tuple(
-        Fired(**{**one, "action": Verdict(one["action"]), "findings": tuple(one["findings"])})
-        for one in body["fired"]
-    )
+    fired = tuple(_fired(one) for one in body["fired"])
     return Decision(
         Verdict(body["verdict"]),
         body["policy"],
@@ -162,6 +159,11 @@ def decision_of(body: Mapping[str, Any]) -> Decision:
         escalate=body.get("escalate", False),
         sampled=body.get("sampled", False),
     )
+
+
+def _fired(body: Mapping[str, Any]) -> Fired:
+    lists = {name: tuple(body.get(name, ())) for name in ("findings", "dsa_keywords")}
+    return Fired(**{**body, "action": Verdict(body["action"]), **lists})
 
 
 def run_of(row: Row[Any]) -> DetectorRun:
