@@ -13,26 +13,43 @@ class WorldState(StrEnum):
     """Where a world version stands."""
 
     SUBMITTED = "submitted"
+    """Taken in; nothing has looked at it yet."""
     SCREENING = "screening"
+    """Detectors look at its media."""
     EXPLORING = "exploring"
+    """Bots play it."""
     SCANNING = "scanning"
+    """Detectors look at what the bots saw and heard."""
     DECIDING = "deciding"
+    """The policy decides."""
     CLEARED = "cleared"
+    """Nothing stands against it."""
     REJECTED = "rejected"
+    """Not published, for the reasons of a statement."""
     INCONCLUSIVE = "inconclusive"
+    """Too little was looked at to say."""
     NEEDS_REVIEW = "needs_review"
+    """A person must look; it waits in the queue."""
     IN_REVIEW = "in_review"
     """A person has claimed it, for as long as a lease holds."""
     CHANGES_REQUESTED = "changes_requested"
+    """Its creator is to change it and send another version."""
     ESCALATED = "escalated"
+    """It waits for a senior."""
     AWAITING_SECOND_APPROVAL = "awaiting_second_approval"
+    """One person has decided; another must agree."""
     PUBLISHED = "published"
+    """People may play it."""
     SUSPENDED = "suspended"
+    """Out of the feed until a person has looked."""
     TAKEN_DOWN = "taken_down"
+    """Out of the feed for good, by a person."""
     APPEALED = "appealed"
+    """Its creator objects; somebody who was not part of it decides, unaware of the first decision."""
     UPHELD = "upheld"
     """The appeal failed: what was decided stands."""
     OVERTURNED = "overturned"
+    """The appeal succeeded: what was decided falls."""
     WITHDRAWN = "withdrawn"
     """Its creator took it back, for good."""
     QUARANTINED = "quarantined"
@@ -58,13 +75,16 @@ _FORWARD: Mapping[WorldState, frozenset[WorldState]] = {
             _S.CLEARED,
             _S.REJECTED,
             _S.CHANGES_REQUESTED,
+            _S.TAKEN_DOWN,
             _S.ESCALATED,
             _S.AWAITING_SECOND_APPROVAL,
             _S.NEEDS_REVIEW,
         }
     ),
     _S.ESCALATED: frozenset({_S.IN_REVIEW}),
-    _S.AWAITING_SECOND_APPROVAL: frozenset({_S.CLEARED, _S.REJECTED, _S.TAKEN_DOWN, _S.NEEDS_REVIEW}),
+    _S.AWAITING_SECOND_APPROVAL: frozenset(
+        {_S.CLEARED, _S.REJECTED, _S.CHANGES_REQUESTED, _S.TAKEN_DOWN, _S.NEEDS_REVIEW}
+    ),
     _S.CHANGES_REQUESTED: frozenset(),
     _S.REJECTED: _AGAIN | {_S.APPEALED},
     _S.PUBLISHED: _AGAIN | {_S.SUSPENDED},
@@ -72,7 +92,7 @@ _FORWARD: Mapping[WorldState, frozenset[WorldState]] = {
     _S.TAKEN_DOWN: frozenset({_S.APPEALED}),
     _S.APPEALED: frozenset({_S.UPHELD, _S.OVERTURNED}),
     _S.UPHELD: frozenset(),
-    _S.OVERTURNED: frozenset({_S.PUBLISHED}),
+    _S.OVERTURNED: frozenset({_S.PUBLISHED, _S.EXPLORING}),
     _S.WITHDRAWN: frozenset(),
     _S.QUARANTINED: frozenset(),
 }
@@ -100,12 +120,26 @@ TRANSITIONS: Mapping[WorldState, frozenset[WorldState]] = {
 }
 """From each state, the states that may follow. EXPLORING follows the working states when a review with
 another seed, model or budget takes over from one that was interrupted; IN_REVIEW goes back to NEEDS_REVIEW
-when the lease ends; whoever must approve a decision and does not sends it back there too."""
+when the lease ends; whoever must approve a decision and does not sends it back there too. OVERTURNED goes to
+EXPLORING where the media alone had been rejected and no bot has played it yet."""
 
+RESTRICTIVE = frozenset({_S.REJECTED, _S.CHANGES_REQUESTED, _S.SUSPENDED, _S.TAKEN_DOWN})
+"""Whoever brings a version here owes its creator a statement of reasons (DSA, article 17)."""
+WITH_PEOPLE = frozenset(
+    {
+        _S.NEEDS_REVIEW,
+        _S.IN_REVIEW,
+        _S.ESCALATED,
+        _S.AWAITING_SECOND_APPROVAL,
+        _S.SUSPENDED,
+        _S.APPEALED,
+    }
+)
+"""People have a case of it open."""
 WORKING = frozenset({_S.SUBMITTED, _S.SCREENING, _S.EXPLORING, _S.SCANNING, _S.DECIDING})
 """The pipeline is at work on it."""
 DECIDED = frozenset(WorldState) - WORKING
-REVIEWABLE = frozenset(state for state in DECIDED if _S.EXPLORING in TRANSITIONS[state])
+REVIEWABLE = frozenset(state for state in DECIDED if TRANSITIONS[state] >= _AGAIN)
 """The pipeline may look at it again; in every other decided state people have it in hand."""
 
 
