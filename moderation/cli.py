@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from moderation.review import Outcome
+    from moderation.store import Store, Version
     from worldmodel.package import WorldPackage
 
 BAD_INPUT, FAILED = 2, 3
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     """Add this layer's commands to ``app``."""
     from moderation.accounts_cli import register_accounts
     from moderation.banks_cli import register_banks
+    from moderation.cases_cli import register_cases
     from moderation.detectors_cli import register_detectors
     from moderation.models_cli import register_models
     from moderation.observing_cli import register_observing
@@ -43,6 +45,7 @@ def register(app: typer.Typer) -> None:
     register_banks(app)
     register_accounts(app)
     register_observing(app)
+    register_cases(app)
 
 
 def home_folder(given: Path | None) -> Path:
@@ -237,6 +240,11 @@ def worlds_command(home: Home = None, as_json: AsJson = False) -> None:
     Console().print(table)
 
 
+def find_world(store: Store, world: str) -> list[Version]:
+    """Versions by a world's slug, or by how the version's hash begins; newest last."""
+    return store.find_versions(world) or [v for v in store.versions() if v.id.startswith(world)]
+
+
 def explain_command(
     world: Annotated[str, typer.Argument(help="Slug of a world, or how a version's hash begins.")],
     home: Home = None,
@@ -252,8 +260,7 @@ def explain_command(
     from policies.explain import explain
 
     store = open_store(home_folder(home))
-    versions = store.find_versions(world) or [v for v in store.versions() if v.id.startswith(world)]
-    stored = next((one for v in reversed(versions) for one in store.decisions(v.id)), None)
+    stored = next((one for v in reversed(find_world(store, world)) for one in store.decisions(v.id)), None)
     if stored is None:
         typer.echo(f"no decision on a world {world!r}: `firstplay worlds` lists what is known", err=True)
         raise typer.Exit(BAD_INPUT)

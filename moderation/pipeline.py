@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from bots import storage
 from bots.coverage import open_tiles
 from moderation import scan
+from moderation.cases import breakers
+from moderation.cases.concluding import POLICY, conclude, condemn
 from moderation.detectors.base import unload_idle
 from moderation.evaluation import measured
 from moderation.evidence import gather, of_media, png
@@ -65,8 +67,6 @@ if TYPE_CHECKING:
 
 log = logger(__name__)
 
-POLICY = "policy"
-"""Actor of every transition that the pipeline makes by itself."""
 STAGES = ("intake", "explore", "scan", "decide")
 EXPLORER = "4"
 """Version of how a review explores and scans: another one explores again."""
@@ -76,12 +76,6 @@ SIGNED = 256
 """Distinct frames at most from which a world's signature is taken."""
 UNPLAYABLE = "S4"
 """Severity from which a rejection by the media alone ends the review."""
-_AFTER: Mapping[Verdict, WorldState] = {
-    Verdict.CLEARED: WorldState.CLEARED,
-    Verdict.NEEDS_REVIEW: WorldState.NEEDS_REVIEW,
-    Verdict.REJECTED: WorldState.REJECTED,
-    Verdict.INCONCLUSIVE: WorldState.INCONCLUSIVE,
-}
 
 
 @dataclass(frozen=True)
@@ -197,6 +191,12 @@ def _again(tx: Transaction, version: Version, exploration: str, request: Request
     _queue(tx, "decide", version.id, exploration, policy_hash)
 
 
+def explore_next(tx: Transaction, version: str, why: str) -> None:
+    """Let bots play a version whose media has been judged."""
+    tx.transition(version, WorldState.EXPLORING, POLICY, why)
+    _queue(tx, "explore", version, tx.current_exploration(version))
+
+
 def _queue(tx: Transaction, kind: str, version: str, exploration: str, *more: str) -> None:
     key = ":".join([kind, exploration, *more])
     tx.enqueue(kind, version, key, {"exploration": exploration}, STAGES.index(kind))
@@ -272,13 +272,9 @@ class Stages:
             for piece, report in (("media", media), ("map", whole)):
                 for run in report.runs:
                     tx.add_run(version.id, None, piece, run)
-            if _condemned(decision):
-                tx.add_decision(version.id, None, decision, Coverage(), of_media(decision, found.findings))
-                why = decision.reasons[0]
-                tx.transition(version.id, WorldState.REJECTED, POLICY, why, policy_hash=decision.policy_hash)
-            else:
-                tx.transition(version.id, WorldState.EXPLORING, POLICY, "the media may be played")
-                _queue(tx, "explore", version.id, tx.current_exploration(version.id))
+            seen = of_media(decision, found.findings)
+            if not (_condemned(decision) and condemn(tx, version.id, decision, seen)):
+                explore_next(tx, version.id, "the media may be played")
         work.progress(1, 1, "worlds")
 
     def explore(self, work: Work) -> None:
@@ -328,25 +324,14 @@ class Stages:
         evidence = gather(self.store, self._model(row), row, decision, work.progress)
         with work.commit(done=True) as tx:
             tx.add_decision(version.id, row.id, decision, coverage, evidence)
-            self._conclude(tx, version, row, decision)
-
-    def _conclude(self, tx: Transaction, version: Version, row: ExplorationRow, decision: Decision) -> None:
-        why = decision.reasons[0] if decision.reasons else str(decision.verdict)
-        against = tx.verdict_against(version.id, row.id, decision.policy_hash)
-        state = _AFTER[decision.verdict]
-        if decision.verdict is Verdict.CLEARED and against is not None:
-            state, why = WorldState.NEEDS_REVIEW, f"clear this time, but another exploration said: {against}"
-        tx.transition(version.id, state, POLICY, why, policy_hash=decision.policy_hash)
-        if state is WorldState.CLEARED:
-            tx.transition(
-                version.id, WorldState.PUBLISHED, POLICY, "cleared", policy_hash=decision.policy_hash
-            )
+            conclude(tx, version.id, row.id, decision)
 
     def _decide(self, version: Version, found: scan.Report, coverage: Coverage) -> Decision:
         from policies.engine import decide
 
         context = Context(remix=version.remix_of is not None)
-        return decide(policy_bundle(), found.findings, found.runs, coverage, context, version.id)
+        halted = breakers.tripped(self.store)
+        return decide(policy_bundle(), found.findings, found.runs, coverage, context, version.id, halted)
 
     def _model(self, row: ExplorationRow) -> WorldModel:
         model = world_model(row.model)

@@ -23,6 +23,7 @@ from bots.inherit import take_over
 from bots.legacy import Legacy
 from bots.search import Search
 from moderation import pipeline, scan
+from moderation.cases.concluding import conclude
 from moderation.detectors.base import Detection, Detector, DetectorCard, Picture, Sound
 from moderation.detectors.flash import Flash
 from moderation.detectors.known import Known
@@ -337,8 +338,7 @@ def test_a_world_that_another_seed_condemned_is_not_published_by_a_lucky_one(cop
     with store.writing() as tx:
         tx.add_decision(version, "another exploration", worse, row.coverage, ())  # type: ignore[arg-type]
         tx.transition(version, WorldState.DECIDING, "policy", "again")
-        stages = pipeline.Stages(store, light())
-        stages._conclude(tx, store.version(version), row, clear)
+        conclude(tx, version, row.id, clear)
 
     assert store.version(version).state is WorldState.NEEDS_REVIEW
     assert "a slur" in store.history(version)[-1].reason

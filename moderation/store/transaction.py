@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, and_, select, update
 
 from bots.recording import Playthrough
+from moderation.cases.statements import Basis
 from moderation.observing import traces
 from moderation.states import WorldState, check
 from moderation.store import tables as t
+from moderation.store.consequences import follow
 from moderation.store.database import insert_new
 from moderation.store.records import Conflict, DistinctFrame, Evidence, ExplorationRow, NotFound, Version
 from moderation.store.rows import exploration_of, finding_row, playthrough_row, version_of
@@ -41,14 +43,17 @@ class Transaction:
         policy_hash: str | None = None,
         expected: int | None = None,
         key: str | None = None,
-    ) -> None:
+        basis: Basis | None = None,
+    ) -> int | None:
         """Change a version's state and log it, in this transaction: the only way to change a state.
 
-        ``expected`` is the revision the caller looked at; ``key`` makes a repeated call do nothing.
+        ``expected`` is the revision the caller looked at; ``key`` makes a repeated call do nothing; ``basis``
+        is what a person's restrictive decision rests on. A case opens or closes with it, and a restrictive
+        decision has its statement of reasons. Returns the event's number, None where it was there already.
         Raises IllegalTransition, Conflict, NotFound.
         """
         if key is not None and self._event_exists(key):
-            return
+            return None
         row = self.connection.execute(
             select(t.versions).where(t.versions.c.id == version).with_for_update()
         ).first()
@@ -59,13 +64,16 @@ class Transaction:
                 f"version {version[:12]} is at revision {row.revision}, not {expected}: look again"
             )
         check(WorldState(row.state), to)
-        self._log(version, row.state, to, actor, reason, policy_hash, row.revision + 1, key)
+        event = self._log(version, row.state, to, actor, reason, policy_hash, row.revision + 1, key)
+        now = time.time()
         self.connection.execute(
             update(t.versions)
             .where(t.versions.c.id == version)
-            .values(state=to, revision=row.revision + 1, updated=time.time())
+            .values(state=to, revision=row.revision + 1, updated=now)
         )
         announce(self, version, to, reason, row.revision + 1)
+        follow(self.connection, event, row, to, reason, now, basis)
+        return event
 
     def _insert_new(self, table: Table, **values: Any) -> bool:
         return bool(insert_new(self.connection, table, values))
@@ -83,8 +91,8 @@ class Transaction:
         policy_hash: str | None,
         revision: int,
         key: str | None,
-    ) -> None:
-        self.connection.execute(
+    ) -> int:
+        logged = self.connection.execute(
             t.events.insert().values(
                 version=version,
                 from_state=before,
@@ -97,6 +105,8 @@ class Transaction:
                 at=time.time(),
             )
         )
+        (event,) = logged.inserted_primary_key or (0,)
+        return int(event)
 
     def state(self, version: str) -> WorldState:
         """Where a version stands now. Raises NotFound."""
@@ -168,12 +178,16 @@ class Transaction:
             raise NotFound(f"world version {version} is not being explored")
         return str(row.exploration)
 
-    def verdict_against(self, version: str, exploration: str, policy_hash: str) -> str | None:
-        """The worst that the same policy said of another exploration of this version, None if nothing."""
+    def verdict_against(self, version: str, exploration: str, policy_hash: str, since: int = 0) -> str | None:
+        """The worst that the same policy said of another exploration of this version, None if nothing.
+
+        ``since`` leaves out decisions up to that number: people have dealt with them.
+        """
         query = select(t.decisions.c.body).where(
             t.decisions.c.version == version,
             t.decisions.c.exploration != exploration,
             t.decisions.c.policy_hash == policy_hash,
+            t.decisions.c.id > since,
             t.decisions.c.verdict.in_([Verdict.REJECTED, Verdict.NEEDS_REVIEW]),
         )
         bodies = self.connection.execute(query.order_by(t.decisions.c.verdict.desc())).scalars().all()
