@@ -12,7 +12,21 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from feedapi import about, api, creators, hooks, operate, pages, people, play, problems, services, studio
+from feedapi import (
+    about,
+    api,
+    cases,
+    console,
+    creators,
+    hooks,
+    operate,
+    pages,
+    people,
+    play,
+    problems,
+    services,
+    studio,
+)
 from feedapi.bounds import Bounds
 from feedapi.guarding import Guarded
 from feedapi.headers import SafeHeaders
@@ -55,11 +69,12 @@ def create_app(
     app.add_middleware(Bounds)
     app.add_middleware(SafeHeaders)
     problems.install(app)
-    for router in (api.router, creators.router, hooks.router, operate.router, people.router, about.router):
-        app.include_router(router)
+    for part in (api, cases, creators, hooks, operate, people, about):
+        app.include_router(part.router)
     app.include_router(play.router)
     app.include_router(pages.router)
     app.include_router(studio.router)
+    app.include_router(console.router)
     app.add_exception_handler(studio.SignInFirst, studio.sign_in_first)
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     return app

@@ -50,5 +50,6 @@ def needs(scope: str) -> Callable[[Principal], Principal]:
 
 
 Creator = Annotated[Principal, Depends(needs("worlds"))]
+Moderator = Annotated[Principal, Depends(needs("cases"))]
 Operator = Annotated[Principal, Depends(needs("operate"))]
 Manager = Annotated[Principal, Depends(needs("accounts"))]

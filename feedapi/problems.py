@@ -16,8 +16,9 @@ from starlette.routing import compile_path
 
 from feedapi.arena import ArenaFull
 from moderation.accounts import NotAllowed
+from moderation.cases.queue import MayNot
 from moderation.states import IllegalTransition
-from moderation.store import Conflict, NotFound, NotPublished
+from moderation.store import Conflict, LeaseLost, NotFound, NotPublished
 
 RETRY_AFTER = 30
 """Seconds that a full server asks a client to wait."""
@@ -41,6 +42,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "no-such-world": Kind(404, "No such world", "Take an id from the feed; worlds may leave it."),
     "not-found": Kind(404, "No such thing", "Check the id; it may belong to somebody else."),
     "conflict": Kind(409, "It has changed meanwhile", "Get it again, and repeat the request if it fits."),
+    "lease-lost": Kind(409, "The case is not yours any more", "Claim it again, and look at it anew."),
     "known-content": Kind(409, "This content is known", "Change something: the same content is one version."),
     "precondition": Kind(412, "If-Match does not match", "Get it again, and use its new ETag."),
     "no-precondition": Kind(428, "If-Match is missing", "Send the ETag that you decided by as If-Match."),
@@ -172,6 +174,16 @@ def conflict(_: Request, error: Exception) -> JSONResponse:
     return answer("conflict", str(error))
 
 
+def lease_lost(_: Request, error: Exception) -> JSONResponse:
+    """Somebody holds the case, and it is not who is asking."""
+    return answer("lease-lost", str(error))
+
+
+def may_not(_: Request, error: Exception) -> JSONResponse:
+    """Somebody else must do it."""
+    return answer("not-allowed", str(error))
+
+
 def not_allowed(_: Request, error: Exception) -> JSONResponse:
     """A secret that is no good."""
     return answer("not-signed-in", str(error), {"WWW-Authenticate": "Bearer"})
@@ -213,6 +225,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(NotFound, not_found)
     app.add_exception_handler(Conflict, conflict)
     app.add_exception_handler(IllegalTransition, conflict)
+    app.add_exception_handler(LeaseLost, lease_lost)
+    app.add_exception_handler(MayNot, may_not)
     app.add_exception_handler(NotAllowed, not_allowed)
     app.add_exception_handler(ArenaFull, arena_full)
     app.add_exception_handler(RequestValidationError, invalid)

@@ -8,6 +8,7 @@ export async function ask(method, path, body, headers = {}) {
     method,
     headers: { "X-CSRF-Token": csrf(), ...(json ? { "Content-Type": "application/json" } : {}), ...headers },
     body: json ? JSON.stringify(body) : body,
+    keepalive: json, // goes through although the page is left
   });
   if (answer.status === 204) return null;
   const told = await answer.json();
