@@ -210,10 +210,12 @@ def http_error(request: Request, error: Exception) -> JSONResponse:
 
 def _methods(request: Request) -> set[str]:
     """Of every route with this path: the framework's own Allow names those of the first one only."""
+    paths = request.app.openapi()["paths"]
+    here = request.url.path
     found = (
-        path
-        for path in request.app.openapi()["paths"].items()
-        if compile_path(path[0])[0].match(request.url.path)
+        [(here, paths[here])]
+        if here in paths
+        else [path for path in paths.items() if compile_path(path[0])[0].match(here)]
     )
     return {method.upper() for _, methods in found for method in methods} or {"GET"}
 
