@@ -135,6 +135,10 @@ class Origin:
     players: Sequence[str]
 
 
+_OF_THE_CELL = {"visits", "chosen", "looked", "scores", "reward", "cluster", "sought", "tried"}
+"""Columns that a better way to the same cell leaves as they are."""
+
+
 @dataclass
 class Entries:
     """The archive's table: one row for each cell."""
@@ -157,12 +161,28 @@ class Entries:
     """Nothing comes after: the goal was reached."""
     landmarks: NDArray[np.bool_]
     """(N, MARK_CODES): marks that could be made of what is on the screen."""
+    scene: NDArray[np.int64]
+    looked: NDArray[np.bool_]
+    """Whether a probe was shown what it looks like; only then do the next three say something."""
+    scores: NDArray[np.float32]
+    """(N, K): of each of the probe's labels."""
+    reward: NDArray[np.float64]
+    """What it paid to the seekers."""
+    cluster: NDArray[np.int64]
+    """Of the flagged entries that look alike, -1 for none."""
+    sought: NDArray[np.int64]
+    """How often seekers began here."""
+    tried: NDArray[np.bool_]
+    """Whether its way was played again to confirm it."""
 
     @classmethod
-    def empty(cls) -> Entries:
+    def empty(cls, labels: int = 0) -> Entries:
+        """For a probe of so many labels."""
         columns: dict[str, NDArray[Any]] = {f.name: np.zeros(0, np.int64) for f in fields(cls)}
-        columns["ended"] = np.zeros(0, np.bool_)
+        columns |= {name: np.zeros(0, np.bool_) for name in ("ended", "looked", "tried")}
         columns["landmarks"] = np.zeros((0, MARK_CODES), np.bool_)
+        columns["scores"] = np.zeros((0, labels), np.float32)
+        columns["reward"] = np.zeros(0)
         return cls(**columns)
 
     def __len__(self) -> int:
@@ -173,9 +193,9 @@ class Entries:
             setattr(self, f.name, np.concatenate([getattr(self, f.name), getattr(other, f.name)]))
 
     def assign(self, index: NDArray[np.int64], other: Entries) -> None:
-        """Better ways to known cells; how often they were seen and chosen stays."""
+        """Better ways to known cells; how often they were seen and chosen stays, and what a probe said."""
         for f in fields(self):
-            if f.name not in {"visits", "chosen"}:
+            if f.name not in _OF_THE_CELL:
                 getattr(self, f.name)[index] = getattr(other, f.name)
 
     def __getitem__(self, index: NDArray[np.bool_]) -> Entries:
@@ -216,10 +236,12 @@ class _Seen:
 class Archive:
     """Entries with their states, the tree of paths to them, and the first time of each mark."""
 
-    def __init__(self, world: CompiledWorld, cells: Cells) -> None:
+    def __init__(self, world: CompiledWorld, cells: Cells, labels: int = 0) -> None:
+        """``labels``: how many scores a probe gives to what the entries look like."""
         self.cells = cells
         self.tree = Tree()
-        self.entries = Entries.empty()
+        self.labels = labels
+        self.entries = Entries.empty(labels)
         self.states: State | None = None
         """A row for each entry."""
         self.marks: dict[int, tuple[Moment, int]] = {}
@@ -241,13 +263,12 @@ class Archive:
         zeros = np.zeros(len(cell), np.int64)
         cost = np.where(first == 0, 0, ELSEWHERE_COST)
         rows = states[torch.from_numpy(first)]
-        self._extend(self._rows(rows, cell, numbers[first], zeros, zeros, cost), rows)
+        scene = host(self.cells.scenes(rows))
+        self._extend(self._rows(rows, cell, scene, numbers[first], zeros, zeros, cost), rows)
 
-    def take_in(self, played: Trajectory, origin: Origin) -> int:
-        """Add what a trajectory reached; the number of new cells."""
-        before = len(self)
-        self.take_whole(played, origin, np.zeros(len(origin.seeds), np.int64))
-        return len(self) - before
+    def take_in(self, played: Trajectory, origin: Origin) -> NDArray[np.int64]:
+        """Add what a trajectory reached; (B,) segment numbers, -1 where nothing of a row was kept."""
+        return self.take_whole(played, origin, np.zeros(len(origin.seeds), np.int64))
 
     def take_whole(self, played: Trajectory, origin: Origin, least: NDArray[np.int64]) -> NDArray[np.int64]:
         """Add what a trajectory reached, and keep at least the first ``least`` (B,) steps of each row.
@@ -270,7 +291,13 @@ class Archive:
             states = played.rows_at(torch.from_numpy(steps), torch.from_numpy(rows))
             at = (steps, rows)
             found = self._rows(
-                states, seen.cell[at], numbers[rows], steps + 1, seen.length[at], seen.cost[at]
+                states,
+                seen.cell[at],
+                seen.scene[at],
+                numbers[rows],
+                steps + 1,
+                seen.length[at],
+                seen.cost[at],
             )
             self._improve(found, states, known)
         self._count_visits(seen)
@@ -345,12 +372,13 @@ class Archive:
         self,
         states: State,
         cell: NDArray[np.int64],
+        scene: NDArray[np.int64],
         segment: NDArray[np.int64],
         offset: NDArray[np.int64],
         steps: NDArray[np.int64],
         cost: NDArray[np.int64],
     ) -> Entries:
-        zeros = np.zeros(len(cell), np.int64)
+        zeros, no = np.zeros(len(cell), np.int64), np.zeros(len(cell), np.bool_)
         return Entries(
             cell=cell,
             segment=segment,
@@ -362,6 +390,13 @@ class Archive:
             tile=host(self.cells.tile_index(states)),
             ended=states.done.cpu().numpy(),
             landmarks=self.cells.landmarks(states).cpu().numpy(),
+            scene=scene,
+            looked=no,
+            scores=np.zeros((len(cell), self.labels), np.float32),
+            reward=np.zeros(len(cell)),
+            cluster=zeros - 1,
+            sought=zeros.copy(),
+            tried=no.copy(),
         )
 
     def _extend(self, entries: Entries, states: State) -> None:
@@ -412,13 +447,19 @@ class Archive:
         counts: NDArray[np.int64] = around.flatten()[self.entries.tile]
         return counts
 
-    def choose(self, rows: int, path_steps: int, chance: np.random.Generator) -> NDArray[np.int64]:
-        """(rows,) entries to go on from, drawn by weight."""
-        weights = self.weights(path_steps)
+    def choose(
+        self,
+        rows: int,
+        path_steps: int,
+        chance: np.random.Generator,
+        lure: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.int64]:
+        """(rows,) entries to go on from, drawn by weight, which ``lure`` (N,) multiplies for seekers."""
+        weights = self.weights(path_steps) * (1 if lure is None else lure)
         if not weights.any():
             return np.zeros(rows, np.int64)
         picked: NDArray[np.int64] = chance.choice(len(weights), size=rows, p=weights / weights.sum())
-        np.add.at(self.entries.chosen, picked, 1)
+        np.add.at(self.entries.chosen if lure is None else self.entries.sought, picked, 1)
         return picked
 
     def origin(self, picked: NDArray[np.int64], players: Sequence[str]) -> tuple[State, Origin]:

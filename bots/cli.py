@@ -34,10 +34,11 @@ def _group() -> None:
 
 
 @bots.command("explore")
-def explore_command(
+def explore_command(  # noqa: PLR0913, PLR0917 - options
     path: Annotated[Path, typer.Argument(help="World package: a folder or zip with world.yaml.")],
     seed: Annotated[int, typer.Option(help="Same seed, same result.")] = 0,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the search arm.")] = 60_000,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="And at most so many seconds of it.")] = None,
     episodes: Annotated[int, typer.Option(min=0, help="Episodes of the sample arm.")] = 32,
     model: Annotated[str, typer.Option(help="World model: neural or simulator.")] = "simulator",
     player: Annotated[
@@ -74,9 +75,10 @@ def explore_command(
         tasks = {arm: bars.add_task(arm, total=None) for arm in ("search", "sample")}
 
         def show(progress: Progress) -> None:
-            bars.update(tasks[progress.arm], completed=progress.done, total=progress.total)
+            doing = f"{progress.arm}: {progress.strategy}"
+            bars.update(tasks[progress.arm], completed=progress.done, total=progress.total, description=doing)
 
-        budget = Budget(search_steps=steps, sample_episodes=episodes)
+        budget = Budget(search_steps=steps, sample_episodes=episodes, search_seconds=seconds)
         result = explore(load_model(model), world, budget, seed, show, inherit=left, player=who)
     typer.echo(summary(world.title, result, open_tiles(world)))
     if out is not None:

@@ -54,7 +54,8 @@ class Evidence:
 def gather(
     model: WorldModel, world: CompiledWorld, archive: Archive, budget: Budget, replayed: list[Playthrough]
 ) -> Evidence:
-    """Choose what to record of a search that has ended. ``replayed`` (a remix's parents') are all kept."""
+    """Choose what to record of a search that has ended. ``replayed`` (a remix's parents', and what
+    seekers found) are all kept."""
     found = {code: _mark_scene(world, archive, code) for code in sorted(archive.marks)}
     near = [(placed, *_nearest(archive, placed)) for placed in world.placed]
     own = {code: scene for code, scene in found.items() if Mark.of(code).event in _OWN_RECORDING}

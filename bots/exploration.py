@@ -15,6 +15,11 @@ from bots.legacy import Legacy
 from bots.recording import Playthrough
 
 ARMS = ("search", "sample")
+UNBOUNDED = 2**53
+"""Steps that no search ever plays."""
+
+
+_MAY_BE_NONE = {"sample_episodes", "floor", "evidence_playthroughs", "evidence_steps", "tuning_steps"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,7 @@ class Budget:
     """How much to play, and how much of it to record. Steps are counted over all rows of a batch."""
 
     search_steps: int = 60_000
+    """Of the search arm at most; :data:`UNBOUNDED` where ``search_seconds`` alone shall end it."""
     sample_episodes: int = 32
     episode_steps: int = 300
     """Length of a sample episode, and of a persona's: 20 seconds."""
@@ -39,12 +45,21 @@ class Budget:
     """Most search playthroughs that are recorded only to show scenes."""
     evidence_steps: int = 6_000
     """Most steps of all of those together."""
+    search_seconds: float | None = None
+    """Wall time of the search arm at most, over all tries of an interrupted one. What is played in a given
+    time is not the same twice, so only a search that ends by steps or by settling can be repeated."""
+
+    tuning_steps: int = 0
+    """Steps of the search in which the generalist is tuned on this world, once few new cells are found and at
+    least twice as many steps are left. 0, for never: up to 120,000 steps it has not paid."""
 
     def __post_init__(self) -> None:
+        if self.search_seconds is not None and self.search_seconds <= 0:
+            raise ValueError(f"budget: search_seconds is {self.search_seconds}, it must be above 0, or none")
         for name, value in asdict(self).items():
-            lowest = (
-                0 if name in {"sample_episodes", "floor", "evidence_playthroughs", "evidence_steps"} else 1
-            )
+            if name == "search_seconds":
+                continue
+            lowest = 0 if name in _MAY_BE_NONE else 1
             if value < lowest:
                 raise ValueError(f"budget: {name} is {value}, it must be at least {lowest}")
 
@@ -60,6 +75,10 @@ class Progress:
     total: int
     cells: int
     """Cells found so far by this arm."""
+    strategy: str = ""
+    """Who of the search arm is at play: ``personas``, or the arm with most rows and its share of them."""
+    spent: float = 0.0
+    """Share 0..1 of the arm's budget that is spent, in steps or in seconds, whichever is more."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +109,24 @@ class Sight:
 
 
 @dataclass(frozen=True)
+class Find:
+    """Something that a probe saw during the search; one for each cluster of states that look alike."""
+
+    label: str
+    score: float
+    """As first seen, 0..1."""
+    cluster: int
+    step: int
+    """Of the way that leads to it."""
+    frames: int
+    """In a row over which the score held when the way was played again."""
+    confirmed: bool
+    """Whether it was there again, and for long enough. What is not confirmed may have been a flicker."""
+    playthrough: str | None = None
+    """Id of the recording that shows it, None where it is not confirmed."""
+
+
+@dataclass(frozen=True)
 class Exploration:
     """The result for one world."""
 
@@ -112,6 +149,8 @@ class Exploration:
     """What remixes of this world may go on from; None in older files."""
     scenes: tuple[int, int] = (0, 0)
     """Scenes that the search recordings show, and scenes that the search reached."""
+    finds: tuple[Find, ...] = ()
+    """What the seekers came upon, confirmed or not; nothing where no probe was given."""
     seconds: float = field(default=0.0, compare=False)
     """Wall time of this process's part; not part of what must repeat."""
 
@@ -137,6 +176,7 @@ class Exploration:
             "coverage": asdict(self.coverage),
             "happenings": [asdict(h) for h in self.happenings],
             "sights": [asdict(s) for s in self.sights],
+            "finds": [asdict(f) for f in self.finds],
         }
         storage.write(path, arrays, meta)
 
@@ -162,5 +202,6 @@ class Exploration:
             sights=tuple(Sight(**s) for s in meta["sights"]),
             legacy=Legacy(**left) if left else None,
             scenes=(meta["scenes"][0], meta["scenes"][1]),
+            finds=tuple(Find(**f) for f in meta.get("finds", ())),
             seconds=meta["seconds"],
         )

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from bots import storage
 from bots.coverage import CoverageStats
 from bots.evidence import gather
-from bots.exploration import Budget, Exploration, Progress
+from bots.exploration import UNBOUNDED, Budget, Exploration, Progress
 from bots.inherit import take_over
 from bots.legacy import Legacy, legacy_of
 from bots.players import HUMAN, Player
+from bots.probe import Probe
 from bots.recording import EVIDENCE_BATCH, Playthrough
 from bots.risk import unseen_mass
 from bots.sample import Episode, sample_batch
@@ -53,6 +54,7 @@ def explore(  # noqa: PLR0913 - one call says all that an exploration is
     replay_first: Sequence[Playthrough] = (),
     inherit: Legacy | None = None,
     player: Player = HUMAN,
+    probe: Probe | None = None,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Exploration:
@@ -62,13 +64,14 @@ def explore(  # noqa: PLR0913 - one call says all that an exploration is
     anything else is explored, and they are all among the recordings. ``inherit`` is what the parent's
     exploration left: the search goes on from there (:mod:`bots.inherit`). ``player`` plays the sample arm, so
     the bounds hold for people who play like it; its name, which carries its hash where it was fitted
-    (:mod:`bots.playermodel`), is in every sample playthrough. ``checkpoint`` is written every
-    ``checkpoint_seconds`` and at the end, and gone on from when it is there; the caller removes it once the
-    result is safe. Raises CheckpointMismatch when it belongs to another run, StorageError when it cannot
-    be read.
+    (:mod:`bots.playermodel`), is in every sample playthrough. ``probe`` looks at what is reached, and seekers
+    go on from where it sees something (:mod:`bots.seekers`); without it nobody looks. ``checkpoint`` is
+    written every ``checkpoint_seconds`` and at the end, and gone on from when it is there; the caller removes
+    it once the result is safe. Raises CheckpointMismatch when it belongs to another run, StorageError when it
+    cannot be read.
     """
     began = time.monotonic()
-    run = _Run(model, world, budget or Budget(), seed, replay_first, inherit, player)
+    run = _Run(model, world, budget or Budget(), seed, replay_first, inherit, player, probe)
     run.keep = _Keeper(run, checkpoint, checkpoint_seconds)
     report = progress or _silent
     run.keep.load()
@@ -92,11 +95,12 @@ class _Run:
         replay_first: Sequence[Playthrough],
         inherit: Legacy | None,
         player: Player,
+        probe: Probe | None,
     ) -> None:
         self.model, self.world, self.budget, self.seed = model, world, budget, seed
-        self.inherit, self.player = inherit, player
+        self.inherit, self.player, self.probe = inherit, player, probe
         self.replay_first = [p.id for p in replay_first]
-        self.search = Search(model, world, budget, seed, replay_first)
+        self.search = Search(model, world, budget, seed, replay_first, probe=probe)
         self.episodes: list[Episode] = []
         self.keep: _Keeper
 
@@ -111,16 +115,25 @@ class _Run:
             "replay_first": self.replay_first,
             "inherit": None if self.inherit is None else self.inherit.sha256,
             "player": self.player.name,
+            "probe": None if self.probe is None else self.probe.name,
         }
 
     def search_all(self, report: Callable[[Progress], None]) -> None:
-        search, total = self.search, self.budget.search_steps
+        search = self.search
         if self.inherit is not None and not search.rounds:
             take_over(search, self.inherit)
         while not search.finished:
             search.round()
             self.keep.now_and_then()
-            report(Progress("search", min(search.steps, total), total, len(search.archive)))
+            report(self._progress())
+
+    def _progress(self) -> Progress:
+        search, budget = self.search, self.budget
+        total = budget.search_steps
+        if total == UNBOUNDED:  # how many steps there will be is a guess by how many there were
+            total = max(search.steps, round(search.steps / search.spent))
+        done = min(search.steps, total)
+        return Progress("search", done, total, len(search.archive), search.strategy, search.spent)
 
     def sample_all(self, report: Callable[[Progress], None]) -> None:
         total = self.budget.sample_episodes
@@ -130,12 +143,15 @@ class _Run:
                 self.model, self.world, self.budget, self.seed, numbers, self.player
             )
             self.keep.now_and_then()
-            report(Progress("sample", len(self.episodes), total, int(_sample_curve(self.episodes)[-1, 1])))
+            done, cells = len(self.episodes), int(_sample_curve(self.episodes)[-1, 1])
+            report(Progress("sample", done, total, cells, self.player.name, done / total))
 
     def result(self, seconds: float) -> Exploration:
         search = self.search
         left = legacy_of(self.world, search.archive)
-        evidence = gather(self.model, self.world, search.archive, self.budget, search.replayed)
+        seekers = search.seekers
+        kept = [*search.replayed, *(seekers.playthroughs if seekers else [])]
+        evidence = gather(self.model, self.world, search.archive, self.budget, kept)
         tiles = [e.tiles for e in self.episodes]
         shape = (MAP_HEIGHT, MAP_WIDTH)
         every = np.concatenate([np.zeros(0, np.int64), *tiles])
@@ -154,6 +170,7 @@ class _Run:
             sights=evidence.sights,
             legacy=left,
             scenes=evidence.scenes,
+            finds=tuple(seekers.finds) if seekers else (),
             seconds=seconds,
         )
 
@@ -178,9 +195,12 @@ class _Run:
     def stop_reason(self) -> str:
         search, budget = self.search, self.budget
         rate = f"{search.rate:.1f} new cells per 1,000 steps, floor {budget.floor:g}"
-        ended = "settled" if search.settled else "budget"
         episodes = f"{len(self.episodes)} of {budget.sample_episodes} sample episodes"
-        return f"{ended}: search ended after {search.steps:,} steps at {rate}; {episodes}"
+        steps = f"{search.steps:,} steps"
+        if search.late:
+            return f"budget: search ended after {budget.search_seconds:g} s and {steps} at {rate}; {episodes}"
+        ended = "settled" if search.settled else "budget"
+        return f"{ended}: search ended after {steps} at {rate}; {episodes}"
 
 
 def _sample_curve(episodes: Sequence[Episode]) -> NDArray[np.int64]:

@@ -18,21 +18,19 @@ from bots.compare import Score, score_of
 from bots.dice import key_of
 from bots.e3b import E3b, E3bConfig
 from bots.env import Reward
-from bots.exploration import Budget
 from bots.generalist import Policy
 from bots.returning import DECISIONS, Course, ReturnVecEnv
 from bots.rnd import Rnd, RndConfig
-from bots.training import Bootstrap, TrainConfig, new_learner, put_policy
+from bots.training import Bootstrap, new_learner, put_policy
+from bots.tuned import RND_SHARE, TUNING
 from bots.worlds import EVALUATION_NUMBERS, generated_world
 from worldmodel.protocol import WorldModel
 from worldmodel.simulator import Simulator
 
-TUNING = TrainConfig(courses=1, rows=Budget.batch, learning_rate=3e-4, batch=512, epochs=2)
-"""Less than half of pretraining's rate: a world's few rounds must not undo it."""
 ARMS = ("frozen", "tuned", "tuned, RND", "tuned, E3B")
 """The policy left as it is; tuned on new cells alone; on an intrinsic reward as well."""
-RND_SHARE, E3B_SHARE = 0.1, 0.02
-"""Coefficients of the bonuses, beside 1 for a new tile."""
+E3B_SHARE = 0.02
+"""Coefficient of the bonus, beside 1 for a new tile."""
 
 
 def tune(

@@ -26,7 +26,7 @@ from bots.exploration import Exploration
 from bots.playermodel import DEFAULT, WEIGHTS, Parameters, PlayerModel, logits, reasons_for, with_keep
 from bots.players import LONGEST_DELAY, fresh_memory, observe
 from bots.recording import EVIDENCE_BATCH, Playthrough
-from bots.search import padded_actions
+from bots.rollout import padded_actions
 from bots.view import look, top_views
 from worldmodel.compiled import CompiledWorld
 from worldmodel.constants import ACTIONS, Action

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -152,6 +153,14 @@ def load_policy(path: Path = WEIGHTS, device: torch.device | str = "cpu") -> Pol
     policy = Policy()
     policy.load_state_dict(load_file(path))
     return policy.requires_grad_(False).eval().to(device)
+
+
+def restored_policy(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Policy:
+    """The policy whose parameters are kept among arrays under ``prefix`` and their names, ready to play."""
+    own = {name: torch.from_numpy(arrays[prefix + name]) for name in Policy().state_dict()}
+    policy = Policy()
+    policy.load_state_dict(own)
+    return policy.requires_grad_(False).eval()
 
 
 def sample(logits: Tensor, roll: Tensor) -> Tensor:

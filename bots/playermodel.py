@@ -206,6 +206,12 @@ class PlayerFile:
 
 
 _FILE = TypeAdapter(PlayerFile)
+_PARAMETERS = TypeAdapter(Parameters)
+
+
+def player_of(numbers: dict[str, Any]) -> PlayerModel:
+    """The player with the numbers of ``asdict(parameters)``, as JSON keeps them."""
+    return PlayerModel(_PARAMETERS.validate_python(numbers))
 
 
 def save_player(path: Path, player: PlayerModel, source: dict[str, Any]) -> None:

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from bots.clips import write_clip, write_lossless
 from bots.recording import EVIDENCE_BATCH, Playthrough, Recording, Replay
-from bots.rollout import column, prepend, replay
-from bots.search import padded_actions
+from bots.rollout import column, padded_actions, prepend, replay
 from bots.trace import FIELDS, TOLERANCE, Trace, first_difference, look_difference
 from worldmodel.compiled import CompiledWorld
 from worldmodel.crops import views
@@ -30,9 +29,11 @@ from worldmodel.protocol import State, WorldModel
 from worldmodel.sound import mix
 
 __all__ = [
+    "Glimpse",
     "Recording",
     "Replay",
     "WrongWorld",
+    "glimpses",
     "regenerate",
     "regenerate_many",
     "verify",
@@ -76,6 +77,34 @@ def regenerate_many(
     while group := list(islice(waiting, EVIDENCE_BATCH)):
         for course in _courses(model, world, group):
             yield _record(model, world, course)
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """Some frames of a playthrough that was played again, the very ones of its recording."""
+
+    playthrough: Playthrough
+    """As regenerated, not hashed."""
+    frames: NDArray[np.uint8]
+    """(N, H, W, 3) RGB."""
+
+
+def glimpses(
+    model: WorldModel,
+    world: CompiledWorld,
+    playthroughs: Sequence[Playthrough],
+    spans: Sequence[tuple[int, int]],
+) -> Iterator[Glimpse]:
+    """Play playthroughs again and draw only some frames of each: those from a first up to before an end."""
+    for at in range(0, len(playthroughs), EVIDENCE_BATCH):
+        group = slice(at, at + EVIDENCE_BATCH)
+        courses = _courses(model, world, playthroughs[group])
+        for course, (first, end) in zip(courses, spans[group], strict=True):
+            begin = first - first % EVIDENCE_BATCH  # so that batches are those of the whole recording
+            rows = torch.arange(begin, min(end, len(course.states)))
+            frames = _frames(model, course.states[rows.to(course.states.world.device)])
+            truth = replace(course.playthrough, events=course.events, clips=course.clips)
+            yield Glimpse(truth, frames[first - begin :])
 
 
 def verify(model: WorldModel, world: CompiledWorld, old: Playthrough) -> Replay:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bots.dice import uniforms
 from bots.players import DICE, Mixture, fresh_memory
+from bots.recording import Playthrough
 from bots.view import look, top_views
+from worldmodel.constants import Action
 from worldmodel.protocol import State, WorldModel
 
 
@@ -66,15 +69,25 @@ def column(state: State, row: int, length: int) -> State:
 
 
 @torch.no_grad()
-def play(model: WorldModel, start: State, mixture: Mixture, keys: Tensor, steps: int) -> Trajectory:
-    """Let players play; their chance comes from ``keys`` (B,) int64, one stream for each row."""
+def play(
+    model: WorldModel,
+    start: State,
+    mixture: Mixture,
+    keys: Tensor,
+    steps: int,
+    over: Callable[[], bool] | None = None,
+) -> Trajectory:
+    """Let players play; their chance comes from ``keys`` (B,) int64, one stream for each row.
+
+    It ends sooner, after a step, where ``over`` says so.
+    """
     top_view = top_views(model, start)
     memory = fresh_memory(len(start), start.world.device)
 
     def choose(state: State, step: int) -> Tensor:
         return mixture.act(memory, look(state, top_view), uniforms(keys, step, DICE))
 
-    return _run(model, start, choose, steps)
+    return _run(model, start, choose, steps, over)
 
 
 @torch.no_grad()
@@ -83,7 +96,13 @@ def replay(model: WorldModel, start: State, actions: Tensor) -> Trajectory:
     return _run(model, start, lambda _state, step: actions[step], len(actions))
 
 
-def _run(model: WorldModel, start: State, choose: Callable[[State, int], Tensor], steps: int) -> Trajectory:
+def _run(
+    model: WorldModel,
+    start: State,
+    choose: Callable[[State, int], Tensor],
+    steps: int,
+    over: Callable[[], bool] | None = None,
+) -> Trajectory:
     state, states, actions, events, clips, alive = start, [], [], [], [], []
     for step in range(steps):
         chosen = choose(state, step)
@@ -93,6 +112,8 @@ def _run(model: WorldModel, start: State, choose: Callable[[State, int], Tensor]
         actions.append(chosen)
         events.append(seen.events)
         clips.append(seen.clip)
+        if over is not None and over():
+            break
     return Trajectory(
         start=start,
         states=stack(states),
@@ -108,3 +129,12 @@ def prepend(start: State, states: State) -> State:
     return State(
         **{f.name: torch.cat([getattr(start, f.name)[None], getattr(states, f.name)]) for f in fields(State)}
     )
+
+
+def padded_actions(playthroughs: Sequence[Playthrough]) -> torch.Tensor:
+    """(T, B) int64 actions of several playthroughs, NOOP after the end of each."""
+    longest = max(len(p.actions) for p in playthroughs)
+    actions = np.full((longest, len(playthroughs)), int(Action.NOOP), np.int64)
+    for row, playthrough in enumerate(playthroughs):
+        actions[: len(playthrough.actions), row] = playthrough.actions
+    return torch.from_numpy(actions)

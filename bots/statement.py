@@ -110,6 +110,13 @@ def _seen(about: Inspection) -> list[str]:
     return [played, *_search(about), *_sample(about)]
 
 
+_ENDED = {
+    "settled": " It ended because it found hardly anything new.",
+    "budget": " It ended because its budget was spent, not because there was nothing left to find.",
+}
+"""By the first word of ``CoverageStats.stop_reason``."""
+
+
 def _search(about: Inspection) -> list[str]:
     curve = about.curves.get("search", ())
     if len(curve) == 0:
@@ -119,7 +126,8 @@ def _search(about: Inspection) -> list[str]:
     rate = about.coverage.discovery_rate
     end = f"at the end it still found {rate:.1f} new ones per 1,000 steps" if math.isfinite(rate) else ""
     early = f"half of them within the first {half:,}"
-    return [f"The search found {cells:,} in {steps:,} steps, {early}{'; ' + end if end else ''}."]
+    why = _ENDED.get(about.coverage.stop_reason.partition(":")[0], "")
+    return [f"The search found {cells:,} in {steps:,} steps, {early}{'; ' + end if end else ''}.{why}"]
 
 
 def _sample(about: Inspection) -> list[str]:

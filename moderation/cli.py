@@ -53,7 +53,7 @@ def home_folder(given: Path | None) -> Path:
     return (given or Path(os.environ.get("FIRSTPLAY_HOME", ".firstplay"))).resolve()
 
 
-def review_command(
+def review_command(  # noqa: PLR0913, PLR0917 - options
     paths: Annotated[list[Path], typer.Argument(help="World packages: folders or zips.", show_default=False)],
     seed: Annotated[int, typer.Option(help="Chance of the bots; another one plays otherwise.", min=0)] = 0,
     model: Annotated[
@@ -65,6 +65,10 @@ def review_command(
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 2,
     policy: Annotated[
         Path | None, typer.Option(help="Policy bundle; default $FIRSTPLAY_POLICY, else the built-in one.")
+    ] = None,
+    player: Annotated[
+        Path | None,
+        typer.Option(help="Who plays the sessions that are counted: a file of `bots fit-player`."),
     ] = None,
     home: Home = None,
     as_json: AsJson = False,
@@ -78,6 +82,7 @@ def review_command(
     """
     from rich.console import Console
 
+    from bots.playermodel import PlayerFileError
     from moderation.models import ModelError
     from moderation.pipeline import POLICY_VARIABLE
     from moderation.progress import Bars
@@ -88,14 +93,14 @@ def review_command(
     if policy is not None:
         os.environ[POLICY_VARIABLE] = str(policy.resolve())
     packages = _load(paths, said)
-    asked = Asked(seed, model, budget, workers)
+    asked = Asked(seed, model, budget, workers, player)
     titles = {package.sha256: package.spec.title for _, package in packages}
     folder = home_folder(home)
     os.environ["FIRSTPLAY_HOME"] = str(folder)  # for worker processes and the banks of known pictures
     try:
         with Bars(said, titles) as bars:
             outcomes = review(folder, packages, asked, bars)
-    except (ModelError, BundleError, FileNotFoundError) as error:
+    except (ModelError, BundleError, PlayerFileError, FileNotFoundError) as error:
         said.print(f"[red]cannot review:[/] {error}", highlight=False)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:

@@ -57,8 +57,10 @@ from policies.types import Context, Coverage, Decision, Verdict
 if TYPE_CHECKING:
     from bots.exploration import Budget, Exploration
     from bots.legacy import Legacy
+    from bots.players import Player
     from bots.recording import Playthrough, Recording
     from moderation.detectors.base import Detector, Picture
+    from moderation.probe import DetectorProbe
     from policies.bundle import Bundle
     from policies.types import Finding
     from worldmodel.compiled import CompiledWorld
@@ -74,6 +76,8 @@ IDLE = 20.0
 """Seconds after which a detector that nobody asks is let go of, before frames are looked at."""
 SIGNED = 256
 """Distinct frames at most from which a world's signature is taken."""
+_PLAYER = "player"
+"""Piece of an exploration that holds the numbers of its fitted player."""
 UNPLAYABLE = "S4"
 """Severity from which a rejection by the media alone ends the review."""
 
@@ -90,6 +94,9 @@ class Request:
     """Fields of ``bots.explore.Budget``."""
     detectors: str
     """SHA-256 of the detectors that look at what was played."""
+    player: dict[str, Any] | None = None
+    """Numbers of the fitted player of the sample arm (``bots.playermodel.Parameters``); None for the usual
+    one. They are part of the exploration's name, as all of this is."""
 
     def exploration(self, version: str) -> str:
         """Name of the exploration: the same request for the same content is the same exploration.
@@ -156,6 +163,8 @@ def ask(store: Store, version: str, request: Request, policy_hash: str) -> None:
         tx.add_exploration(
             exploration, version, request.seed, request.model, request.model_sha256, request.budget
         )
+        if request.player is not None and not store.pieces(exploration, _PLAYER):
+            tx.add_piece(exploration, _PLAYER, 0, request.player)
         tx.set_exploration(version, exploration)
         if row.state in (WorldState.SUBMITTED, WorldState.SCREENING):
             _screen(tx, row)
@@ -282,7 +291,7 @@ class Stages:
         from bots.explore import explore
 
         row = self.store.exploration(work.job.payload["exploration"])
-        with _checkpoint(self.store, row) as path:
+        with _checkpoint(self.store, row, self._probe) as path:
             played = explore(
                 self._model(row),
                 self.store.compile_version(row.version),
@@ -291,6 +300,8 @@ class Stages:
                 lambda p: work.progress(p.done, p.total, "steps" if p.arm == "search" else "episodes"),
                 replay_first=self._parents_violations(row.version) + self._players_ways(row),
                 inherit=self._parents_ways(row.version),
+                player=self._player(row),
+                probe=self._probe,
                 checkpoint=path,
             )
             ways = self.store.blobs.put(played.legacy.to_bytes()) if played.legacy else None
@@ -332,6 +343,21 @@ class Stages:
         context = Context(remix=version.remix_of is not None)
         halted = breakers.tripped(self.store)
         return decide(policy_bundle(), found.findings, found.runs, coverage, context, version.id, halted)
+
+    @cached_property
+    def _probe(self) -> DetectorProbe | None:
+        """By which seekers look."""
+        from moderation.probe import probe_of
+
+        return probe_of(self.detectors, policy_bundle())
+
+    def _player(self, row: ExplorationRow) -> Player:
+        """Who plays the sample arm: the fitted player that was asked for, else the usual one."""
+        from bots.playermodel import player_of
+        from bots.players import HUMAN
+
+        kept = self.store.pieces(row.id, _PLAYER)
+        return player_of(kept[0][0]) if kept else HUMAN
 
     def _model(self, row: ExplorationRow) -> WorldModel:
         model = world_model(row.model)
@@ -412,12 +438,13 @@ def _condemned(decision: Decision) -> bool:
 
 
 @contextmanager
-def _checkpoint(store: Store, row: ExplorationRow) -> Iterator[Path]:
-    """Where the search keeps itself; removed once its result is in the store."""
-    path = store.home / "checkpoints" / f"{row.id}.npz"
-    path.parent.mkdir(exist_ok=True)
-    yield path
-    path.unlink(missing_ok=True)
+def _checkpoint(store: Store, row: ExplorationRow, probe: DetectorProbe | None) -> Iterator[Path]:
+    """Where a search by this probe keeps itself; removed once its result is in the store."""
+    folder = store.home / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    yield folder / f"{row.id}.{probe.name if probe else 'no-probe'}.npz"
+    for path in folder.glob(f"{row.id}.*"):  # those of another policy's thresholds among them
+        path.unlink(missing_ok=True)
 
 
 def chart(played: Exploration) -> dict[str, Any]:
@@ -428,6 +455,7 @@ def chart(played: Exploration) -> dict[str, Any]:
         "happenings": [asdict(one) for one in played.happenings],
         "sights": [asdict(one) for one in played.sights],
         "scenes": list(played.scenes),
+        "finds": [asdict(one) for one in played.finds],
     }
 
 

@@ -85,9 +85,15 @@ class Asked:
     budget: str = "default"
     """``small``, ``default`` or ``large``."""
     workers: int = 2
+    player: Path | None = None
+    """Who plays the sample arm: a file of ``firstplay bots fit-player``, else the usual player."""
 
     def request(self) -> pipeline.Request:
-        """With the model's hash and the budget's numbers. Raises FileNotFoundError without the weights."""
+        """With the model's hash and the budget's and the player's numbers.
+
+        Raises FileNotFoundError without the weights, ``bots.playermodel.PlayerFileError`` for a bad player.
+        """
+
         return pipeline.make_request(self.seed, self.model, self.budget)
 
 

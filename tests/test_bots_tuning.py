@@ -12,8 +12,9 @@ import typer
 from typer.testing import CliRunner
 
 from bots import cli
-from bots.finetune import ARMS, TUNING, explored
+from bots.finetune import ARMS, explored
 from bots.generalist import Policy
+from bots.tuned import TUNING
 
 
 @pytest.fixture(autouse=True)
