@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +93,10 @@ class Asked:
 
         Raises FileNotFoundError without the weights, ``bots.playermodel.PlayerFileError`` for a bad player.
         """
+        from bots.playermodel import load_player
 
-        return pipeline.make_request(self.seed, self.model, self.budget)
+        player = None if self.player is None else asdict(load_player(self.player).parameters)
+        return replace(pipeline.make_request(self.seed, self.model, self.budget), player=player)
 
 
 def review(

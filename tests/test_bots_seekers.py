@@ -31,7 +31,7 @@ CONFIG = SeekerConfig(hint=0.3, alike=0.8, cap=3.0)
 
 @dataclass
 class ColourProbe:
-    """Scores the share of a frame that has a colour that no world has much of: 1.25 % of it is a sure find."""
+    """Scores the share of a frame that has a colour of which no world has much: 1.25 % of it is sure."""
 
     only: int | None = None
     """Number of the look (0, 1, ...) that alone sees anything; None for all of them."""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -289,6 +289,25 @@ def test_another_seed_explores_again_and_another_policy_only_decides_again(copy:
     work(store)
     assert store.version(version).exploration == other.exploration(version)
     assert len(store.decisions(version)) == 2
+
+
+def test_a_fitted_player_plays_the_sessions_and_is_another_exploration(copy: Store) -> None:
+    from bots.playermodel import DEFAULT
+
+    version = copy.versions()[0].id
+    quick = replace(DEFAULT.parameters, delay=1)
+    fitted = replace(request(), player=asdict(quick))
+
+    pipeline.ask(copy, version, fitted, pipeline.policy_bundle().sha256)
+    pipeline.ask(copy, version, fitted, pipeline.policy_bundle().sha256)
+    work(copy)
+
+    name = fitted.exploration(version)
+    played = [one.playthrough for one in copy.playthroughs(name)]
+    assert name != request().exploration(version)
+    assert copy.version(version).exploration == name
+    assert {p.player for p in played if p.arm == "sample"} == {f"model-1/{quick.sha256[:12]}"}
+    assert len(copy.decisions(version)) == 2
 
 
 def test_a_world_that_a_newer_compiler_makes_otherwise_is_explored_again(

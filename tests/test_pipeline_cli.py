@@ -118,6 +118,24 @@ def test_worlds_are_listed_with_their_states(app: typer.Typer, tmp_path: Path) -
     assert [(one["world"], one["state"]) for one in told] == [("meadow", "submitted")]
 
 
+def test_a_player_file_is_part_of_the_request_and_a_bad_one_is_bad_input(
+    app: typer.Typer, tmp_path: Path
+) -> None:
+    from bots.playermodel import DEFAULT, save_player
+
+    good, bad = tmp_path / "player.json", tmp_path / "bad.json"
+    save_player(good, DEFAULT, {})
+    bad.write_text("{}")
+    arguments = ["review", str(world(tmp_path)), "--model", "simulator", "--home", str(tmp_path / "home")]
+
+    plain, fitted = Asked(model="simulator"), Asked(model="simulator", player=good)
+    refused = RUN.invoke(app, [*arguments, "--player", str(bad)])
+
+    assert fitted.request().exploration("v") != plain.request().exploration("v")
+    assert refused.exit_code == 2
+    assert "fit-player" in refused.stderr
+
+
 def test_a_stored_result_is_shown_without_any_work_and_with_its_report(
     app: typer.Typer, tmp_path: Path
 ) -> None:

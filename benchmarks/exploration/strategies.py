@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from bots.cells import cells_of
 from bots.dice import key_of, uniforms
 from bots.exploration import Budget
 from bots.players import DICE, PERSONAS, Idle, Memory, Mixture, Player, StickyRandom, fresh_memory
+from bots.probe import Probe
 from bots.rollout import play
 from bots.search import Search
 from bots.view import View, look, top_views
@@ -94,10 +96,24 @@ class ArchiveOnly:
 class FirstPlay:
     """The product's search arm as it is, told never to settle."""
 
+    seeking: bool = False
+    """With the default policy's cheap detectors for the seekers, as in a review."""
+
     def play(self, model: Watch, world: CompiledWorld, budget: int, seed: int) -> None:
-        search = Search(model, world, Budget(search_steps=budget, floor=0.0), seed)
+        limits = Budget(search_steps=budget, floor=0.0)
+        search = Search(model, world, limits, seed, probe=_probe() if self.seeking else None)
         while not model.over and not search.finished:
             search.round()
+
+
+@cache
+def _probe() -> Probe | None:
+    from moderation.probe import probe_of
+    from moderation.scan import load_detectors
+    from policies.bundle import load_bundle
+
+    bundle = load_bundle()
+    return probe_of(load_detectors(bundle), bundle)
 
 
 STRATEGIES: dict[str, Strategy] = {
@@ -108,4 +124,5 @@ STRATEGIES: dict[str, Strategy] = {
     "ppo-rnd": PpoRnd(EPISODE),
     "archive-sticky": ArchiveOnly([StickyRandom()]),
     "firstplay": FirstPlay(),
+    "firstplay-seeking": FirstPlay(seeking=True),
 }
