@@ -198,8 +198,10 @@ def test_it_has_its_share_of_the_returns_where_the_model_has_a_state_to_see() ->
     diffusion = load_model("diffusion")
 
     assert {p.name: share for p, share in EXPLORERS}["generalist/1"] == GENERALIST_SHARE
-    assert Search(Simulator(), bot_world(), BUDGET, 1).explorers == EXPLORERS
-    assert Search(diffusion, bot_world(), BUDGET, 1).explorers == SCRIPTED
+    assert Search(Simulator(), bot_world(), BUDGET, 1).explorers == [player for player, _ in EXPLORERS]
+    assert Search(diffusion, bot_world(), BUDGET, 1).explorers == [player for player, _ in SCRIPTED]
+    arms = {arm.name: arm.share for arm in Search(Simulator(), bot_world(), BUDGET, 1).scheduler.arms}
+    assert arms["generalist/1"] == pytest.approx(GENERALIST_SHARE)
 
 
 def test_it_knows_in_a_round_what_the_search_found_before() -> None:
