@@ -16,8 +16,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.stats import beta, binom
 
 CONFIDENCE = 0.95
 RECALL_SHARE = 0.2
@@ -32,6 +30,8 @@ def clopper_pearson_upper(hits: int, trials: int, confidence: float = CONFIDENCE
     """
     if not (0 <= hits <= trials and 0 < confidence < 1):
         raise ValueError(f"hits={hits} must be 0..trials={trials}, confidence={confidence} between 0 and 1")
+    from scipy.stats import beta  # takes long to import, and a server that starts needs none of it
+
     return 1.0 if hits == trials else float(beta.ppf(confidence, hits + 1, trials - hits))
 
 
@@ -124,6 +124,9 @@ def mean_upper(values: NDArray[np.float64], confidence: float = CONFIDENCE) -> f
     The Hoeffding-Bentkus bound (Bates, Angelopoulos, Lei, Malik, Jordan, "Distribution-free, risk-controlling
     prediction sets", J. ACM 2021, section 3.1.1): the smaller of Hoeffding's tight tail and Bentkus's.
     """
+    from scipy.optimize import brentq
+    from scipy.stats import binom
+
     n = len(values)
     if n == 0:
         return 1.0

@@ -18,6 +18,7 @@ from feedapi import (
     cases,
     console,
     creators,
+    feed,
     hooks,
     operate,
     pages,
@@ -69,7 +70,7 @@ def create_app(
     app.add_middleware(Bounds)
     app.add_middleware(SafeHeaders)
     problems.install(app)
-    for part in (api, cases, creators, hooks, operate, people, about):
+    for part in (api, cases, creators, feed, hooks, operate, people, about):
         app.include_router(part.router)
     app.include_router(play.router)
     app.include_router(pages.router)

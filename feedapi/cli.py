@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bots import cli as bots_cli
+from feedapi.feed_cli import register_feed
 from moderation import cli as moderation_cli
 from policies import cli as policies_cli
 from worldmodel import cli as worldmodel_cli
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command()(play)
     app.command()(serve)
     app.command()(submit)
+    register_feed(app)
 
 
 def play(

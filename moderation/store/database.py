@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, ins
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
-SCHEMA = "0010"
+SCHEMA = "0011"
 """Newest revision in ``moderation/migrations``."""
 DATABASE_VARIABLE = "FIRSTPLAY_DATABASE"
 """Environment variable with the database's URL; worker processes inherit it."""

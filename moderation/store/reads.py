@@ -14,6 +14,7 @@ from moderation.states import WorldState
 from moderation.store import live
 from moderation.store import tables as t
 from moderation.store.database import Database, database_url
+from moderation.store.feed import FeedStore
 from moderation.store.queue import Queue
 from moderation.store.records import (
     DistinctFrame,
@@ -62,6 +63,7 @@ class Store:
         self.blobs = open_blobs(home)
         self.database = database
         self.queue = Queue(database)
+        self.feed = FeedStore(database)
 
     def close(self) -> None:
         """Close the connections."""

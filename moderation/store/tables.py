@@ -288,3 +288,57 @@ deliveries = Table(
     Column("seconds", Float, nullable=False),
     Column("at", Float, nullable=False),
 )
+
+Index("versions_newest", versions.c.state, versions.c.updated)
+
+play_sessions = Table(
+    "play_sessions",
+    metadata,
+    Column("id", String, primary_key=True),  # of the ticket's grant
+    Column("version", ForeignKey("versions.id"), nullable=False, index=True),
+    Column("player", String, nullable=False),  # pseudonym
+    Column("played_by", String, nullable=False),  # person, bot or creator
+    Column("spawn", Integer, nullable=False),
+    Column("at", Float, nullable=False, index=True),
+    Column("seconds", Float, nullable=False),
+    Column("first_input", Float),  # seconds; null: none
+    Column("cells", Integer, nullable=False),
+    Column("mechanics", Float, nullable=False),  # share 0..1 of the world's mechanics
+)
+
+feed_snapshots = Table(
+    "feed_snapshots",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("audience", String, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("slate", JSON, nullable=False),  # [[version, propensity, page], ...], best first
+    Column("arms", LargeBinary, nullable=False),  # what was known of the candidates, for evaluation
+    Index("feed_snapshots_newest", "audience", "created"),
+)
+
+impressions = Table(
+    "impressions",
+    metadata,
+    Column("snapshot", String, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("player", String, primary_key=True),
+    Column("version", ForeignKey("versions.id"), nullable=False),
+    Column("propensity", Float, nullable=False),
+    Column("at", Float, nullable=False, index=True),
+)
+
+interactions = Table(
+    "interactions",
+    metadata,
+    Column("player", String, primary_key=True),
+    Column("id", String, primary_key=True),  # the client's
+    Column("kind", String, nullable=False),
+    Column("version", ForeignKey("versions.id"), nullable=False),
+    Column("session", String, index=True),
+    Column("snapshot", String, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("propensity", Float, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("interactions_item", "snapshot", "position", "player"),
+)
