@@ -163,6 +163,13 @@ def test_whoever_claims_their_own_case_keeps_it_longer(store: Store, bundle: Bun
     assert (again.token, again.lease_until) == (case.token, 1090)
 
 
+def test_a_longer_claim_that_is_asked_for_twice_is_one(store: Store, bundle: Bundle) -> None:
+    case = queue.claim(store, ANNA, waiting(store, bundle).id, lease=60, now=1000)
+    queue.claim(store, ANNA, case.id, lease=60, now=1030, key="k1")
+
+    assert queue.claim(store, ANNA, case.id, lease=60, now=1050, key="k1").lease_until == 1090
+
+
 def test_a_decision_under_a_lease_that_ran_out_is_refused(store: Store, bundle: Bundle) -> None:
     case = queue.claim(store, ANNA, waiting(store, bundle).id, lease=60, now=1000)
 

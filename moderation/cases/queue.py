@@ -59,6 +59,7 @@ def claim(
         check_person(tx.connection, person, found)
         if found.status is Status.CLAIMED and found.holder == person.account:
             cases.prolong(tx.connection, found, at + lease)
+            cases.add_action(tx.connection, found.id, person.account, "claimed", key, token=found.token)
         else:
             _take(tx, person, found, at, lease, key)
         return cases.find_case(tx.connection, found.id)
