@@ -319,7 +319,18 @@ def test_a_moderator_is_no_creator(server: Running) -> None:
     assert (answer.status_code, answer.json()["type"]) == (403, "/problems/not-allowed")
 
 
-OWN = {"published", "published_world", "compiled", "versions_by", "history", "queue", "blobs", "reading", "feed", "home"}
+OWN = {
+    "published",
+    "published_world",
+    "compiled",
+    "versions_by",
+    "history",
+    "queue",
+    "blobs",
+    "reading",
+    "feed",
+    "home",
+}
 """What routes may ask the store themselves: what is public, and what follows from an owned version."""
 
 
