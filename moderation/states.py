@@ -54,6 +54,8 @@ class WorldState(StrEnum):
     """Its creator took it back, for good."""
     QUARANTINED = "quarantined"
     """Kept for the law: no replay, restricted access."""
+    ERASED = "erased"
+    """Its content is gone, at its creator's wish or because its time was over; the log stays."""
 
 
 _S = WorldState
@@ -95,6 +97,7 @@ _FORWARD: Mapping[WorldState, frozenset[WorldState]] = {
     _S.OVERTURNED: frozenset({_S.PUBLISHED, _S.EXPLORING}),
     _S.WITHDRAWN: frozenset(),
     _S.QUARANTINED: frozenset(),
+    _S.ERASED: frozenset(),
 }
 WITHDRAWABLE = frozenset(
     {
@@ -112,12 +115,18 @@ WITHDRAWABLE = frozenset(
 )
 """What a creator may take back: not what a person has in hand, nor what was stopped."""
 
-_ANY = frozenset({_S.QUARANTINED, _S.WITHDRAWN})
+_ENDS = frozenset({_S.QUARANTINED, _S.ERASED})
+"""From anywhere, and nothing follows: what the law wants kept is not erased, and of what is erased nothing is
+left to keep."""
 
-TRANSITIONS: Mapping[WorldState, frozenset[WorldState]] = {
-    state: following | (_ANY if state in WITHDRAWABLE else {_S.QUARANTINED} - {state})
-    for state, following in _FORWARD.items()
-}
+
+def _following(state: WorldState) -> frozenset[WorldState]:
+    if state in _ENDS:
+        return _FORWARD[state]
+    return _FORWARD[state] | _ENDS | ({_S.WITHDRAWN} if state in WITHDRAWABLE else set())
+
+
+TRANSITIONS: Mapping[WorldState, frozenset[WorldState]] = {state: _following(state) for state in _FORWARD}
 """From each state, the states that may follow. EXPLORING follows the working states when a review with
 another seed, model or budget takes over from one that was interrupted; IN_REVIEW goes back to NEEDS_REVIEW
 when the lease ends; whoever must approve a decision and does not sends it back there too. OVERTURNED goes to

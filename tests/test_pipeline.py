@@ -411,13 +411,14 @@ if __name__ == "__main__":
 """
 TIMES = {
     "versions": "created, updated",
-    "events": "at",
+    "events": "at, reason",  # a digest with a salt; the words are in event_reasons
+    "event_reasons": "salt",
     "decisions": "at, id",
     "explorations": "created",
     "worlds": "created",
 }
 TABLES = ["worlds", "versions", "events", "explorations", "playthroughs", "frames", "pieces", "findings"]
-TABLES += ["detector_runs", "decisions"]
+TABLES += ["detector_runs", "decisions", "event_reasons"]
 
 
 def rows(store: Store) -> dict[str, list[dict[str, Any]]]:

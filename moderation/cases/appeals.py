@@ -16,6 +16,7 @@ from moderation.cases.reasons import Reason
 from moderation.states import WorldState
 from moderation.store import Conflict, NotFound, Store, cases
 from moderation.store.cases import Case, Ruling, Status
+from moderation.store.transaction import LOCAL
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def appeal(store: Store, creator: str, version: str, plea: str, *, key: str | No
             done = cases.open_case_of(tx.connection, version)
             assert done is not None  # the change of state has opened it
             cases.complain(tx.connection, done, plea.strip())
-            cases.add_action(tx.connection, done, creator, "appealed", key)
+            cases.add_action(tx.connection, done, LOCAL, "appealed", key)
         return cases.find_case(tx.connection, done)
 
 

@@ -6,7 +6,7 @@ write happens inside one of the store's transactions. Threads and processes may 
 its own Store.
 """
 
-from moderation.store.database import DATABASE_VARIABLE, SCHEMA, BadDatabase
+from moderation.store.database import DATABASE_VARIABLE, SCHEMA, BadDatabase, StillOpen
 from moderation.store.queue import Queue
 from moderation.store.reads import Store, open_store
 from moderation.store.records import (
@@ -20,6 +20,7 @@ from moderation.store.records import (
     NotFound,
     NotPublished,
     PublishedWorld,
+    Quarantined,
     StoredDecision,
     StoredPlaythrough,
     Version,
@@ -40,7 +41,9 @@ __all__ = [
     "NotFound",
     "NotPublished",
     "PublishedWorld",
+    "Quarantined",
     "Queue",
+    "StillOpen",
     "Store",
     "StoredDecision",
     "StoredPlaythrough",

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, select, update
 
 from moderation.cases.reasons import DUE, Outcome, Reason, severity_of
 from moderation.states import RESTRICTIVE, WorldState
 from moderation.store import case_tables as c
 from moderation.store import tables as t
 from moderation.store.records import Conflict, NotFound
-from moderation.store.rows import decision_of
+from moderation.store.rows import ERASED_REASON, decision_of
 from policies.types import Decision
 
 
@@ -373,8 +373,9 @@ def ruling_of_case(connection: Connection, case: int) -> Ruling | None:
 def suspension(connection: Connection, version: str) -> tuple[int, str] | None:
     """The event by which a version was last suspended, and why."""
     which = and_(t.events.c.version == version, t.events.c.to_state == WorldState.SUSPENDED)
-    row = connection.execute(select(t.events).where(which).order_by(t.events.c.id.desc()).limit(1)).first()
-    return None if row is None else (row.id, row.reason)
+    query = select(t.events.c.id, t.event_reasons.c.text).outerjoin(t.event_reasons).where(which)
+    row = connection.execute(query.order_by(t.events.c.id.desc()).limit(1)).first()
+    return None if row is None else (row.id, ERASED_REASON if row.text is None else row.text)
 
 
 def restriction(connection: Connection, version: str) -> int | None:
@@ -442,8 +443,17 @@ def logged(connection: Connection, kind: str) -> Iterator[dict[str, Any]]:
     at = table.c.opened if kind == "case" else table.c.at
     order = [at, *table.primary_key.columns]
     query = select(table).order_by(*order)
+    if kind == "event":
+        query = query.add_columns(t.event_reasons.c.text.label("words")).outerjoin(t.event_reasons)
     for row in connection.execution_options(yield_per=1000).execute(query).mappings():
-        yield {"kind": kind, "at": row[at.name], **row}
+        yield {"kind": kind, "at": row[at.name], **(_worded(row) if kind == "event" else row)}
+
+
+def _worded(row: RowMapping) -> dict[str, Any]:
+    """An event with its reason in words, as long as they are kept, and the digest that proves them."""
+    told = {name: value for name, value in row.items() if name != "words"}
+    words = ERASED_REASON if row["words"] is None else row["words"]
+    return told | {"reason": words, "reason_digest": row["reason"]}
 
 
 LOGS: Sequence[str] = tuple(_LOGS)

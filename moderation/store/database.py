@@ -7,9 +7,12 @@ REPEATABLE READ, so both see what SQLite would show them.
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, ins
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
-SCHEMA = "0011"
+SCHEMA = "0012"
 """Newest revision in ``moderation/migrations``."""
 DATABASE_VARIABLE = "FIRSTPLAY_DATABASE"
 """Environment variable with the database's URL; worker processes inherit it."""
@@ -49,6 +52,10 @@ def _wanted(got: str) -> str:
         f"{DATABASE_VARIABLE} names {got}: use postgresql://user@host/name or sqlite:////absolute/path, "
         "or leave it unset for a file under the home folder"
     )
+
+
+class StillOpen(RuntimeError):
+    """Another process keeps the database from forgetting what was deleted; the message says what to do."""
 
 
 class Database:
@@ -107,6 +114,20 @@ class Database:
             yield
             connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _MIGRATING})
 
+    def scrub(self, patience: float = 30.0) -> None:
+        """Let the database's own files forget what was deleted: SQLite's file and its log, PostgreSQL's dead
+        rows. Raises StillOpen where another process reads the SQLite file for ``patience`` seconds.
+        """
+        if self.kind == "postgresql":
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("VACUUM")
+            return
+        raw = self._engine.raw_connection()
+        try:
+            _scrub(raw, patience)
+        finally:
+            raw.close()
+
     def _schema(self) -> str | None:
         if not inspect(self._engine).has_table("alembic_version"):
             return None
@@ -134,7 +155,9 @@ def add_up(connection: Connection, table: Table, row: Mapping[str, Any], sums: S
 
 
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    engine = create_engine(
+        url, connect_args={"timeout": 30, "check_same_thread": False}, json_serializer=to_json
+    )
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return engine
@@ -142,7 +165,9 @@ def _sqlite(url: URL) -> Engine:
 
 def _postgresql(url: URL) -> Engine:
     try:
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        return create_engine(
+            url, pool_pre_ping=True, connect_args={"connect_timeout": 10}, json_serializer=to_json
+        )
     except ModuleNotFoundError:
         raise BadDatabase(
             "PostgreSQL needs its driver: pip install 'firstplay[distributed]' (package psycopg)"
@@ -155,5 +180,40 @@ def _configure(connection: Any, _: Any) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
+def _scrub(raw: Any, patience: float) -> None:
+    """Rebuild the file, and empty the log into it: pages keep deleted rows until they are used again."""
+    raw.execute("VACUUM").close()
+    deadline = time.monotonic() + patience
+    while True:
+        cursor = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (busy, *_) = cursor.fetchone()
+        cursor.close()
+        if not busy:
+            return
+        if time.monotonic() > deadline:
+            raise StillOpen("another process reads the database: stop servers and workers, and do it again")
+        time.sleep(0.1)
+
+
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("firstplay_begin", "BEGIN"))
+
+
+_ENDLESS = {inf: "+inf\0", -inf: "-inf\0"}
+
+
+def to_json(value: Any) -> str:
+    """JSON has no infinity, and PostgreSQL refuses Python's word for it: every reader takes 1e999 as it."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        told = json.dumps(_marked(value), allow_nan=False)
+        return told.replace('"+inf\\u0000"', "1e999").replace('"-inf\\u0000"', "-1e999")
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _marked(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_marked(item) for item in value]
+    return _ENDLESS.get(value, value) if isinstance(value, float) else value

@@ -23,6 +23,7 @@ from moderation.store.records import (
     NotFound,
     NotPublished,
     PublishedWorld,
+    Quarantined,
     StoredDecision,
     StoredPlaythrough,
     Version,
@@ -41,6 +42,9 @@ from policies.types import Coverage, DetectorRun, Finding
 
 if TYPE_CHECKING:
     from worldmodel.compiled import CompiledWorld
+
+MEDIA = "media"
+"""Piece of a look at what was submitted, rather than at play."""
 
 
 def open_store(home: Path, database: str | None = None) -> Store:
@@ -91,11 +95,23 @@ class Store:
         return self.compile_version(self.published_world(world_id).version)
 
     def compile_version(self, version: str) -> CompiledWorld:
-        """Compile a stored version whatever its state: for workers, never for the public."""
+        """Compile a stored version whatever its state: for workers, never for the public.
+
+        Raises Quarantined, and NotFound where its media was erased.
+        """
         from moderation.packages import unpack
         from worldmodel.compiler import compile_world
 
-        return compile_world(unpack(self.blobs.read(self.version(version).package)))
+        return compile_world(unpack(self.package(version)))
+
+    def package(self, version: str) -> bytes:
+        """The clean package as a zip, for workers. Raises as :meth:`compile_version`."""
+        row = self.version(version)
+        if row.state is WorldState.QUARANTINED:
+            raise Quarantined(f"version {version[:12]} is quarantined: it is kept, and not to be looked at")
+        if not row.package:
+            raise NotFound(f"the media of version {version[:12]} was erased")
+        return self.blobs.read(row.package)
 
     def _published(self, world_id: str | None = None) -> Iterator[PublishedWorld]:
         query = (
@@ -164,7 +180,12 @@ class Store:
 
     def history(self, version: str) -> list[Event]:
         """Every change of state, oldest first."""
-        query = select(t.events).where(t.events.c.version == version).order_by(t.events.c.id)
+        query = (
+            select(t.events, t.event_reasons.c.text)
+            .outerjoin(t.event_reasons)
+            .where(t.events.c.version == version)
+            .order_by(t.events.c.id)
+        )
         with self.reading() as connection:
             return [event_of(row) for row in connection.execute(query)]
 
@@ -243,25 +264,26 @@ class Store:
             for evidence in connection.execute(select(t.decisions.c.evidence)).scalars():
                 for one in evidence:
                     named |= {one["clip"], *(blob for _, blob in one["frames"])}
-        return named - {None}
+        return named - {None, ""}
 
     def findings(self, version: str, exploration: str | None = None) -> list[Finding]:
         """Of the media, and where given of one exploration; strongest first."""
-        query = select(t.findings).where(
-            t.findings.c.version == version, t.findings.c.exploration.in_(["", exploration or ""])
-        )
         with self.reading() as connection:
+            looks = looks_of(connection, version, exploration)
+            query = select(t.findings).where(
+                t.findings.c.version == version, t.findings.c.exploration.in_(looks)
+            )
             rows = connection.execute(query.order_by(t.findings.c.score.desc(), t.findings.c.id)).all()
         return [finding_of(row) for row in rows]
 
     def detector_runs(self, version: str, exploration: str | None = None) -> list[DetectorRun]:
         """Every look of every detector at the media, and where given at one exploration."""
-        query = select(t.detector_runs).where(
-            t.detector_runs.c.version == version,
-            t.detector_runs.c.exploration.in_(["", exploration or ""]),
-        )
         order = (t.detector_runs.c.exploration, t.detector_runs.c.piece, t.detector_runs.c.detector)
         with self.reading() as connection:
+            looks = looks_of(connection, version, exploration)
+            query = select(t.detector_runs).where(
+                t.detector_runs.c.version == version, t.detector_runs.c.exploration.in_(looks)
+            )
             rows = connection.execute(query.order_by(*order)).all()
         return [run_of(r) for r in rows]
 
@@ -294,3 +316,18 @@ class Store:
         """Commits at the end, or nothing where an exception leaves the block."""
         with self.database.writing() as connection:
             yield Transaction(connection)
+
+
+def looks_of(connection: Connection, version: str, exploration: str | None) -> list[str]:
+    """Under which names the findings of an exploration are kept: its own, and of the media, intake's.
+
+    A scan that looked at the media again, with newer detectors, replaces what intake found.
+    """
+    if not exploration:
+        return [""]
+    again = select(t.detector_runs.c.piece).where(
+        t.detector_runs.c.version == version,
+        t.detector_runs.c.exploration == exploration,
+        t.detector_runs.c.piece == MEDIA,
+    )
+    return [exploration] if connection.execute(again.limit(1)).first() else ["", exploration]

@@ -21,6 +21,10 @@ class NotFound(LookupError):
     """An id that the store does not know."""
 
 
+class Quarantined(RuntimeError):
+    """Content that is kept for the law, which nobody may look at or play."""
+
+
 class Conflict(RuntimeError):
     """The version has changed since the caller looked at it."""
 
@@ -100,6 +104,10 @@ class ExplorationRow:
     coverage: Coverage | None
     chart: dict[str, Any] | None
     scanned: bool
+    play: str | None = None
+    """Explorations of the same play differ in the detectors at most; None if older than that was noted."""
+    detectors: str | None = None
+    """SHA-256 of the detectors that looked at it."""
 
 
 @dataclass(frozen=True)

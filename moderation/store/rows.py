@@ -36,6 +36,8 @@ from policies.types import (
 
 EVENTS = 9
 """Kinds of events in a step."""
+ERASED_REASON = "(erased)"
+"""Stands for the words of an event that are no longer kept."""
 
 
 def version_of(row: Row[Any]) -> Version:
@@ -58,8 +60,9 @@ def version_of(row: Row[Any]) -> Version:
 
 
 def event_of(row: Row[Any]) -> Event:
-    """From ``events``."""
-    return Event(row.from_state, row.to_state, row.actor, row.reason, row.policy_hash, row.revision, row.at)
+    """From ``events`` joined with the ``text`` of its reason, null once that is erased."""
+    reason = ERASED_REASON if row.text is None else row.text
+    return Event(row.from_state, row.to_state, row.actor, reason, row.policy_hash, row.revision, row.at)
 
 
 def exploration_of(row: Row[Any]) -> ExplorationRow:
@@ -75,6 +78,8 @@ def exploration_of(row: Row[Any]) -> ExplorationRow:
         coverage,
         row.chart,
         row.scanned,
+        row.play,
+        row.detectors,
     )
 
 

@@ -57,10 +57,28 @@ events = Table(
     Column("from_state", String),
     Column("to_state", String, nullable=False),
     Column("actor", String, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Text, nullable=False),  # salted digest; the words are in event_reasons
     Column("policy_hash", String),
     Column("revision", Integer, nullable=False),  # of the version after this event
     Column("key", String, unique=True),  # idempotency key
+    Column("at", Float, nullable=False),
+)
+
+event_reasons = Table(
+    "event_reasons",  # apart from the log, which is for ever: words may quote what a creator has erased
+    metadata,
+    Column("event", ForeignKey("events.id"), primary_key=True, autoincrement=False),
+    Column("salt", String, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+erasures = Table(
+    "erasures",  # append-only
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("version", ForeignKey("versions.id"), nullable=False, index=True),
+    Column("kind", String, nullable=False),  # moderation.erasure.Kind
+    Column("actor", String, nullable=False),
     Column("at", Float, nullable=False),
 )
 
@@ -100,6 +118,8 @@ explorations = Table(
     Column("coverage", JSON),  # null until explored
     Column("chart", JSON),  # discovery curve and map, for the report
     Column("scanned", Boolean, nullable=False),
+    Column("play", String, index=True),  # hash of the same without the detectors; null before 0012
+    Column("detectors", String),  # their hash; null before 0012
     Column("created", Float, nullable=False),
 )
 
@@ -341,4 +361,52 @@ interactions = Table(
     Column("propensity", Float, nullable=False),
     Column("at", Float, nullable=False),
     Index("interactions_item", "snapshot", "position", "player"),
+)
+
+policy_bundles = Table(
+    "policy_bundles",
+    metadata,
+    Column("sha256", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("status", String, nullable=False),  # moderation.policy_changes.bundles.Status
+    Column("entry", String, nullable=False),  # which of the files, or their folder, is the bundle
+    Column("files", JSON, nullable=False),  # path to text
+    Column("proposer", String),
+    Column("changed", Float, nullable=False),
+)
+_live = policy_bundles.c.status == "live"
+Index("one_live_bundle", policy_bundles.c.status, unique=True, sqlite_where=_live, postgresql_where=_live)
+
+policy_events = Table(
+    "policy_events",  # append-only
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("bundle", ForeignKey("policy_bundles.sha256"), nullable=False),
+    Column("from_status", String),
+    Column("to_status", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("backtest", ForeignKey("backtests.id")),
+    Column("at", Float, nullable=False),
+)
+
+backtests = Table(
+    "backtests",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("bundle", ForeignKey("policy_bundles.sha256"), nullable=False, index=True),
+    Column("against", String, nullable=False),  # hash of the bundle that was live
+    Column("worlds", Integer, nullable=False),  # decided again
+    Column("turned", JSON, nullable=False),  # moderation.policy_changes.redecide.Turn of each that differs
+    Column("at", Float, nullable=False),
+)
+
+shadow_decisions = Table(
+    "shadow_decisions",
+    metadata,
+    Column("version", ForeignKey("versions.id"), primary_key=True),
+    Column("exploration", String, primary_key=True),
+    Column("live", String, primary_key=True),  # hash of the bundle that decided
+    Column("shadow", ForeignKey("policy_bundles.sha256"), primary_key=True, index=True),
+    Column("turn", JSON(none_as_null=True)),  # null where both say the same
+    Column("at", Float, nullable=False),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -50,6 +52,8 @@ class Transaction:
         ``expected`` is the revision the caller looked at; ``key`` makes a repeated call do nothing; ``basis``
         is what a person's restrictive decision rests on. A case opens or closes with it, and a restrictive
         decision has its statement of reasons. Returns the event's number, None where it was there already.
+        The log calls a version's own creator just that: names are for :class:`Version`, where they can be
+        erased.
         Raises IllegalTransition, Conflict, NotFound.
         """
         if key is not None and self._event_exists(key):
@@ -64,6 +68,7 @@ class Transaction:
                 f"version {version[:12]} is at revision {row.revision}, not {expected}: look again"
             )
         check(WorldState(row.state), to)
+        actor = LOCAL if actor == row.creator else actor
         event = self._log(version, row.state, to, actor, reason, policy_hash, row.revision + 1, key)
         now = time.time()
         self.connection.execute(
@@ -92,13 +97,14 @@ class Transaction:
         revision: int,
         key: str | None,
     ) -> int:
+        salt = secrets.token_hex(16)
         logged = self.connection.execute(
             t.events.insert().values(
                 version=version,
                 from_state=before,
                 to_state=to,
                 actor=actor,
-                reason=reason,
+                reason=sealed(salt, reason),
                 policy_hash=policy_hash,
                 revision=revision,
                 key=key,
@@ -106,6 +112,7 @@ class Transaction:
             )
         )
         (event,) = logged.inserted_primary_key or (0,)
+        self.connection.execute(t.event_reasons.insert().values(event=event, salt=salt, text=reason))
         return int(event)
 
     def state(self, version: str) -> WorldState:
@@ -126,8 +133,14 @@ class Transaction:
         remix_of: str | None,
         creator: str = LOCAL,
     ) -> bool:
-        """Take in a version in state SUBMITTED; False where it is known already."""
+        """Take in a version in state SUBMITTED; False where it is known already.
+
+        Raises Conflict where that content was erased.
+        """
         now = time.time()
+        known = self.connection.execute(select(t.versions.c.state).where(t.versions.c.id == version)).first()
+        if known is not None and known.state == WorldState.ERASED:
+            raise Conflict(f"this content ({version[:12]}) was erased: change it to submit it again")
         self._insert_new(t.worlds, id=slug, title=title, creator=creator, created=now)
         if self.owner(slug) != creator:
             raise Conflict(f"the world {slug!r} is somebody else's: give it another title")
@@ -146,7 +159,7 @@ class Transaction:
             updated=now,
         ):
             return False
-        self._log(version, None, WorldState.SUBMITTED, creator, "submitted", None, 0, f"submit:{version}")
+        self._log(version, None, WorldState.SUBMITTED, LOCAL, "submitted", None, 0, f"submit:{version}")
         return True
 
     def version(self, version: str) -> Version:
@@ -212,8 +225,13 @@ class Transaction:
         model: str,
         model_sha256: str,
         budget: Mapping[str, Any],
+        looks: tuple[str, str] | None = None,
     ) -> None:
-        """Make the row before the work begins; nothing where it is there."""
+        """Make the row before the work begins; nothing where it is there.
+
+        ``looks`` are the hashes of what is played and of the detectors that look at it: another exploration
+        of the same play may be looked at in its place.
+        """
         self._insert_new(
             t.explorations,
             id=exploration,
@@ -223,6 +241,8 @@ class Transaction:
             model_sha256=model_sha256,
             budget=dict(budget),
             scanned=False,
+            play=looks and looks[0],
+            detectors=looks and looks[1],
             created=time.time(),
         )
 
@@ -338,6 +358,11 @@ class Transaction:
         """Withdraw what is not finished; running workers lose their lease at their next commit."""
         open_jobs = and_(t.jobs.c.subject == subject, t.jobs.c.state.in_(["ready", "running", "dead"]))
         self.connection.execute(t.jobs.delete().where(open_jobs))
+
+
+def sealed(salt: str, reason: str) -> str:
+    """What the log keeps of a reason: enough to prove it as long as its words are kept, not to guess it."""
+    return "sha256:" + hashlib.sha256((salt + reason).encode()).hexdigest()
 
 
 def find_exploration(connection: Connection, exploration: str) -> ExplorationRow:
