@@ -167,7 +167,7 @@ def decide_case(request: Request, who: Moderator, case: CaseId, said: Ruling, ke
     choice = Choice(said.outcome, said.rules, said.reason, said.law)
     store = services.of(request).store
     try:
-        done = decide(store, who, case, choice, policy_bundle(), token=said.token, key=key or None)
+        done = decide(store, who, case, choice, policy_bundle(store), token=said.token, key=key or None)
     except BadRuling as error:
         raise Problem("invalid", str(error)) from None
     return _item(done)
@@ -178,7 +178,8 @@ def approve_case(request: Request, who: Moderator, case: CaseId, key: Key = None
     """Agree with what another person decided: now it counts."""
     from moderation.pipeline import policy_bundle
 
-    return _item(approve(services.of(request).store, who, case, policy_bundle(), key=key or None))
+    store = services.of(request).store
+    return _item(approve(store, who, case, policy_bundle(store), key=key or None))
 
 
 @router.post("/cases/{case}/disagree", responses=_CASE)

@@ -79,7 +79,7 @@ def case_page(request: Request, who: Reviewer, case: Annotated[int, Path(ge=1)])
         seen=view.seen,
         clips=_clips(view),
         timelines=_timelines(view.seen.get("findings", ())),
-        rules=_rules(view),
+        rules=_rules(store, view),
         keys=OUTCOME_KEYS,
         following=_following(store, who, case),
         mine=view.case.holder == who.account,
@@ -169,12 +169,12 @@ def _timeline(playthrough: str, findings: list[dict[str, Any]]) -> dict[str, Any
     }
 
 
-def _rules(view: CaseView) -> list[dict[str, str]]:
+def _rules(store: Store, view: CaseView) -> list[dict[str, str]]:
     """The rules to reject by: those that fired first, then the others by name; the first nine have keys."""
     from moderation.pipeline import policy_bundle
 
     fired = [one["rule"] for one in view.seen.get("fired", ())]
-    rules = {rule.id: rule.spec.title for rule in policy_bundle().rules}
+    rules = {rule.id: rule.spec.title for rule in policy_bundle(store).rules}
     order = [*[one for one in fired if one in rules], *sorted(rules.keys() - set(fired))]
     return [
         {"id": name, "title": rules[name], "key": str(n) if n <= RULES_ON_KEYS else ""}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from feedapi.guard import Guard, replay_of
@@ -44,7 +44,7 @@ def by_policy(store: Store) -> Guarded:
     """Guarded by the policy in force and the detectors that it names."""
     from moderation.live.guardhouse import by_policy as inspector
 
-    return guarded(store, inspector, _live_policy)
+    return guarded(store, partial(inspector, store.home), partial(_live_policy, store))
 
 
 def guarded(store: Store, make: Callable[[], Inspector], live: Callable[[], LivePlay]) -> Guarded:
@@ -56,7 +56,7 @@ def guarded(store: Store, make: Callable[[], Inspector], live: Callable[[], Live
 
 
 @cache
-def _live_policy() -> LivePlay:
+def _live_policy(store: Store) -> LivePlay:
     from moderation.pipeline import policy_bundle
 
-    return policy_bundle().header.live
+    return policy_bundle(store).header.live

@@ -198,7 +198,7 @@ def decide_case(
     store = _store(home)
     choice = Choice(outcome, tuple(rule or ()), reason, law)
     with _refusing():
-        found = decide(store, _person(store, who), case, choice, policy_bundle())
+        found = decide(store, _person(store, who), case, choice, policy_bundle(store))
     _tell(found, as_json)
     raise typer.Exit(1 if found.status is Status.SECOND else 0)
 
@@ -223,7 +223,7 @@ def approve_case(
         if disagree is not None:
             found = decide.disagree(store, person, case, disagree)
         else:
-            found = decide.approve(store, person, case, policy_bundle())
+            found = decide.approve(store, person, case, policy_bundle(store))
     _tell(found, as_json)
 
 

@@ -36,9 +36,13 @@ from moderation.listening import Heard
 from moderation.observing.logs import about, logger
 from moderation.observing.traces import span
 from moderation.packages import pack, unpack
+from moderation.policy_changes import shadow
+from moderation.policy_changes.bundles import live_bundle, shadow_bundles
+from moderation.policy_changes.redecide import NOT_PLAYED, condemned, redecide
 from moderation.states import DECIDED, REVIEWABLE, WorldState
 from moderation.store import (
     DistinctFrame,
+    Evidence,
     ExplorationRow,
     Job,
     Store,
@@ -47,12 +51,15 @@ from moderation.store import (
     Version,
     live,
 )
+from moderation.store.deciding import Decided
 from moderation.store.figures import Cost, add_cost
+from moderation.store.reads import MEDIA
+from moderation.store.replaying import WAYS, first_exploration, take_over_play
 from moderation.store.transaction import LOCAL
 from moderation.store.webhooks import NOTIFY
 from moderation.submitting import address
 from moderation.webhooks import notify
-from policies.types import Context, Coverage, Decision, Verdict
+from policies.types import Coverage, Decision
 
 if TYPE_CHECKING:
     from bots.exploration import Budget, Exploration
@@ -78,8 +85,6 @@ SIGNED = 256
 """Distinct frames at most from which a world's signature is taken."""
 _PLAYER = "player"
 """Piece of an exploration that holds the numbers of its fitted player."""
-UNPLAYABLE = "S4"
-"""Severity from which a rejection by the media alone ends the review."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,18 @@ class Request:
         """
         from worldmodel.compiler import COMPILER_VERSION
 
-        told = json.dumps([EXPLORER, COMPILER_VERSION, version, asdict(self)], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        return _hash([EXPLORER, COMPILER_VERSION, version, asdict(self)])
+
+    def play(self, version: str) -> str:
+        """Name of what is played: the same, whatever detectors look at it."""
+        from worldmodel.compiler import COMPILER_VERSION
+
+        played = {name: value for name, value in asdict(self).items() if name != "detectors"}
+        return _hash(["play", EXPLORER, COMPILER_VERSION, version, played])
+
+
+def _hash(told: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def budgets() -> dict[str, Budget]:
@@ -120,9 +135,11 @@ def budgets() -> dict[str, Budget]:
     }
 
 
-def make_request(seed: int = 0, model: str = "neural", budget: str = "default") -> Request:
+def make_request(
+    seed: int = 0, model: str = "neural", budget: str = "default", store: Store | None = None
+) -> Request:
     """With the model's hash and the budget's numbers. Raises FileNotFoundError without the weights."""
-    detectors = scan.load_detectors(policy_bundle()).sha256
+    detectors = scan.load_detectors(policy_bundle(store)).sha256
     return Request(seed, model, world_model(model).card.sha256, asdict(budgets()[budget]), detectors)
 
 
@@ -161,7 +178,13 @@ def ask(store: Store, version: str, request: Request, policy_hash: str) -> None:
         return
     with store.writing() as tx:
         tx.add_exploration(
-            exploration, version, request.seed, request.model, request.model_sha256, request.budget
+            exploration,
+            version,
+            request.seed,
+            request.model,
+            request.model_sha256,
+            request.budget,
+            (request.play(version), request.detectors),
         )
         if request.player is not None and not store.pieces(exploration, _PLAYER):
             tx.add_piece(exploration, _PLAYER, 0, request.player)
@@ -189,7 +212,8 @@ def _again(tx: Transaction, version: Version, exploration: str, request: Request
     why = f"reviewed again: seed {request.seed}, model {request.model}"
     tx.transition(version.id, WorldState.EXPLORING, POLICY, why, expected=version.revision)
     stored = tx.exploration(exploration)
-    if stored.coverage is None:
+    replayed = stored.coverage is None and take_over_play(tx.connection, exploration)
+    if stored.coverage is None and not replayed:
         _queue(tx, "explore", version.id, exploration)
         return
     tx.transition(version.id, WorldState.SCANNING, POLICY, "explored before")
@@ -206,6 +230,28 @@ def explore_next(tx: Transaction, version: str, why: str) -> None:
     _queue(tx, "explore", version, tx.current_exploration(version))
 
 
+def _condemn(tx: Transaction, world: Decided, decision: Decision, said: Sequence[shadow.Shadowed]) -> bool:
+    """As ``condemn``, with what the shadows say."""
+    rejected = condemn(tx, world.version, decision, of_media(decision, world.findings))
+    if rejected:
+        shadow.record(tx, world, decision, said)
+    return rejected
+
+
+def requeue_decision(tx: Transaction, version: str, exploration: str, occasion: str, urgent: int = 0) -> bool:
+    """Queue that another policy decides what was scanned, once for each ``occasion``.
+
+    The version stays where it is until that is done, so that no feed is empty meanwhile. False, and nothing
+    is queued, where that exploration was neither scanned to its end nor made needless by the media.
+    """
+    row = tx.exploration(exploration)
+    if not row.scanned and not (row.coverage is None and tx.state(version) is WorldState.REJECTED):
+        return False
+    key = f"decide:{exploration}:{occasion}"
+    tx.enqueue("decide", version, key, {"exploration": exploration}, STAGES.index("decide") + urgent)
+    return True
+
+
 def _queue(tx: Transaction, kind: str, version: str, exploration: str, *more: str) -> None:
     key = ":".join([kind, exploration, *more])
     tx.enqueue(kind, version, key, {"exploration": exploration}, STAGES.index(kind))
@@ -219,7 +265,7 @@ def handlers(store: Store) -> Mapping[str, Handler]:
     import torch
 
     torch.set_num_threads(1)  # detectors too: two threads on shared cores were five times slower than one
-    return Stages(store, scan.load_detectors(policy_bundle())).handlers
+    return Stages(store, scan.load_detectors(policy_bundle(store))).handlers
 
 
 class Stages:
@@ -264,7 +310,8 @@ class Stages:
 
     def receive(self, work: Work) -> None:
         """Ask for the usual review of what a creator sent: only a worker knows model and detectors."""
-        ask(self.store, work.job.subject, make_request(), policy_bundle().sha256)
+        policy = policy_bundle(self.store).sha256
+        ask(self.store, work.job.subject, make_request(store=self.store), policy)
         with work.commit(done=True):
             pass
 
@@ -272,17 +319,15 @@ class Stages:
         """Look at the uploaded media; what the media alone condemns is not played."""
         version = self.store.version(work.job.subject)
         work.progress(0, 1, "worlds")
-        media = scan.scan_media(unpack(self.store.blobs.read(version.package)), self.detectors)
-        whole = scan.scan_map(self.store.compile_version(version.id), self.detectors)
-        found = scan.Report(media.findings + whole.findings, media.runs + whole.runs)
-        decision = self._decide(version, found, Coverage(stop_reason="not played: the media decides"))
+        looked = look_at_media(self.store, version.id, self.detectors)
+        findings = [one for report in looked.values() for one in report.findings]
+        runs = [run for report in looked.values() for run in report.runs]
+        world = Decided(version.id, "", version.remix_of is not None, NOT_PLAYED, findings, runs)
+        decision = self._decide(world)
+        said = shadow.beside(self._shadows(), world, decision) if condemned(decision) else []
         with work.commit(done=True) as tx:
-            tx.add_findings(version.id, None, found.findings)
-            for piece, report in (("media", media), ("map", whole)):
-                for run in report.runs:
-                    tx.add_run(version.id, None, piece, run)
-            seen = of_media(decision, found.findings)
-            if not (_condemned(decision) and condemn(tx, version.id, decision, seen)):
+            keep_media(tx, version.id, None, looked)
+            if not (condemned(decision) and _condemn(tx, world, decision, said)):
                 explore_next(tx, version.id, "the media may be played")
         work.progress(1, 1, "worlds")
 
@@ -307,7 +352,7 @@ class Stages:
             ways = self.store.blobs.put(played.legacy.to_bytes()) if played.legacy else None
             with work.commit(done=True) as tx:
                 if ways is not None:
-                    tx.add_piece(row.id, "ways", 0, None, ways)
+                    tx.add_piece(row.id, WAYS, 0, None, ways)
                 tx.explored(row.id, Coverage(**asdict(played.coverage)), chart(played), played.playthroughs)
                 tx.transition(row.version, WorldState.SCANNING, POLICY, played.coverage.stop_reason)
                 _queue(tx, "scan", row.version, row.id)
@@ -315,41 +360,94 @@ class Stages:
     def show(self, work: Work) -> None:
         """Show the recordings to the detectors, piece by piece."""
         row = self.store.exploration(work.job.payload["exploration"])
+        if self._outdated(row) and not self.store.pieces(row.id, MEDIA):
+            looked = look_at_media(self.store, row.version, self.detectors)
+            with work.commit() as tx:
+                keep_media(tx, row.version, row.id, looked)
+                tx.add_piece(row.id, MEDIA, 0)
         Scan(self.store, self.detectors, row, work, self._model(row)).run()
+
+    def _outdated(self, row: ExplorationRow) -> bool:
+        """Whether other detectors than these looked at the media, at intake."""
+        with self.store.reading() as connection:
+            first = first_exploration(connection, row.version)
+        return first.id != row.id and first.detectors != row.detectors
 
     def decide(self, work: Work) -> None:
         """Ask the policy, make the evidence, and publish what is clear."""
         row = self.store.exploration(work.job.payload["exploration"])
         version = self.store.version(row.version)
-        assert row.coverage is not None
-        found = scan.Report(
-            self.store.findings(version.id, row.id), self.store.detector_runs(version.id, row.id)
-        )
+        if version.exploration != row.id or version.state not in REVIEWABLE | {WorldState.DECIDING}:
+            with work.commit(done=True):
+                return  # it is explored anew, or people have it in hand
+        if row.coverage is None:
+            self._decide_by_media(work, version)
+            return
         audits = map(scan.tallies_from, self.store.results("audit"))
         coverage = replace(
             row.coverage,
             kept=scan.recalls(audits, self.detectors),
             recall=measured.recalls(self.detectors.links),
         )
-        decision = self._decide(version, found, coverage)
-        evidence = gather(self.store, self._model(row), row, decision, work.progress)
+        findings = self.store.findings(version.id, row.id)
+        runs = self.store.detector_runs(version.id, row.id)
+        world = Decided(version.id, row.id, version.remix_of is not None, coverage, findings, runs)
+        decision = self._decide(world)
+        said = shadow.beside(self._shadows(), world, decision)
+        evidence = self._evidence(row, decision, work)
         with work.commit(done=True) as tx:
             tx.add_decision(version.id, row.id, decision, coverage, evidence)
+            shadow.record(tx, world, decision, said)
+            if version.state is not WorldState.DECIDING:
+                why = "decided again, by another policy"
+                tx.transition(version.id, WorldState.DECIDING, POLICY, why, expected=version.revision)
             conclude(tx, version.id, row.id, decision)
 
-    def _decide(self, version: Version, found: scan.Report, coverage: Coverage) -> Decision:
-        from policies.engine import decide
+    def _decide_by_media(self, work: Work, version: Version) -> None:
+        """What the media alone had condemned is condemned by this policy too, or played after all."""
+        findings, runs = self.store.findings(version.id), self.store.detector_runs(version.id)
+        world = Decided(version.id, "", version.remix_of is not None, NOT_PLAYED, findings, runs)
+        decision = self._decide(world)
+        said = shadow.beside(self._shadows(), world, decision)
+        with work.commit(done=True) as tx:
+            if condemned(decision):
+                tx.add_decision(version.id, None, decision, Coverage(), of_media(decision, findings))
+                shadow.record(tx, world, decision, said)
+            else:
+                explore_next(tx, version.id, "by another policy the media may be played")
 
-        context = Context(remix=version.remix_of is not None)
-        halted = breakers.tripped(self.store)
-        return decide(policy_bundle(), found.findings, found.runs, coverage, context, version.id, halted)
+    def _evidence(self, row: ExplorationRow, decision: Decision, work: Work) -> list[Evidence]:
+        """What shows why: kept from an earlier decision on the same exploration where it still does."""
+        earlier = [one for one in self.store.decisions(row.version) if one.exploration == row.id]
+        known = {(one.rule, one.finding): one for past in earlier for one in past.evidence}
+        shown = {f.rule: known[f.rule, n] for f in decision.fired for n in f.findings if (f.rule, n) in known}
+        new = replace(decision, fired=tuple(f for f in decision.fired if f.rule not in shown))
+        if new.fired:
+            shown |= {one.rule: one for one in self._gather(row, new, work)}
+        return [shown[f.rule] for f in decision.fired if f.rule in shown]
+
+    def _gather(self, row: ExplorationRow, decision: Decision, work: Work) -> list[Evidence]:
+        """With clips where the world can still be played as it was; a decision does not wait for them."""
+        from bots.recorder import WrongWorld
+
+        try:
+            return gather(self.store, self._model(row), row, decision, work.progress)
+        except (Hopeless, WrongWorld):
+            found = of_media(decision, self.store.findings(row.version, row.id))
+            return [replace(one, reproduced=False) for one in found]
+
+    def _decide(self, world: Decided) -> Decision:
+        return redecide(policy_bundle(self.store), world, breakers.tripped(self.store))
+
+    def _shadows(self) -> list[Bundle]:
+        return shadow_bundles(self.store)
 
     @cached_property
     def _probe(self) -> DetectorProbe | None:
         """By which seekers look."""
         from moderation.probe import probe_of
 
-        return probe_of(self.detectors, policy_bundle())
+        return probe_of(self.detectors, policy_bundle(self.store))
 
     def _player(self, row: ExplorationRow) -> Player:
         """Who plays the sample arm: the fitted player that was asked for, else the usual one."""
@@ -373,7 +471,7 @@ class Stages:
 
         parent = self.store.version(version).remix_of
         explored = [one.exploration for one in self.store.find_versions(parent or "") if one.exploration]
-        kept = [blob for one in explored for _, blob in self.store.pieces(one, "ways").values() if blob]
+        kept = [blob for one in explored for _, blob in self.store.pieces(one, WAYS).values() if blob]
         return Legacy.from_bytes(self.store.blobs.read(kept[-1])) if kept else None
 
     def _parents_violations(self, version: str) -> list[Playthrough]:
@@ -397,9 +495,30 @@ POLICY_VARIABLE = "FIRSTPLAY_POLICY"
 """Environment variable that names the bundle to decide by; worker processes inherit it."""
 
 
-def policy_bundle() -> Bundle:
-    """The policy that decides: the named bundle, else the default one. Raises ``policies.BundleError``."""
-    return _bundle(os.environ.get(POLICY_VARIABLE))
+def policy_bundle(store: Store | None = None) -> Bundle:
+    """The policy that decides: the named bundle, else the live one of the store, else the default one.
+
+    Raises ``policies.BundleError``, ``moderation.policy_changes.bundles.BundleLost``.
+    """
+    named = os.environ.get(POLICY_VARIABLE)
+    live = live_bundle(store) if store is not None and not named else None
+    return live or _bundle(named)
+
+
+def look_at_media(store: Store, version: str, detectors: scan.Detectors) -> dict[str, scan.Report]:
+    """What the detectors see in what was submitted, by piece of the look."""
+    media = scan.scan_media(unpack(store.package(version)), detectors)
+    return {MEDIA: media, "map": scan.scan_map(store.compile_version(version), detectors)}
+
+
+def keep_media(
+    tx: Transaction, version: str, exploration: str | None, looked: Mapping[str, scan.Report]
+) -> None:
+    """Keep a look at what was submitted; of an exploration, where it replaces what intake saw."""
+    for piece, report in looked.items():
+        tx.add_findings(version, exploration, report.findings)
+        for run in report.runs:
+            tx.add_run(version, exploration, piece, run)
 
 
 @lru_cache(maxsize=2)
@@ -424,17 +543,6 @@ def _budget(row: ExplorationRow) -> Budget:
     from bots.exploration import Budget
 
     return Budget(**row.budget)
-
-
-def _condemned(decision: Decision) -> bool:
-    """Whether the media alone, by what was found in it, is too bad to be played even by bots.
-
-    Lesser violations are played: whether and how players meet them is what a moderator needs to see.
-    """
-    return any(
-        fired.action is Verdict.REJECTED and fired.findings and fired.severity == UNPLAYABLE
-        for fired in decision.fired
-    )
 
 
 @contextmanager
@@ -636,7 +744,7 @@ class Scan:
             if thumbnail is not None:
                 tx.set_thumbnail(self.row.version, thumbnail)
             tx.transition(self.row.version, WorldState.DECIDING, POLICY, _counted(plays, looked[-1]))
-            _queue(tx, "decide", self.row.version, self.row.id, policy_bundle().sha256)
+            _queue(tx, "decide", self.row.version, self.row.id, policy_bundle(self.store).sha256)
 
     def _signature(self) -> Signature:
         """What the world looks like and is called, to tell worlds that are much alike."""

@@ -88,7 +88,7 @@ class Asked:
     player: Path | None = None
     """Who plays the sample arm: a file of ``firstplay bots fit-player``, else the usual player."""
 
-    def request(self) -> pipeline.Request:
+    def request(self, store: Store | None = None) -> pipeline.Request:
         """With the model's hash and the budget's and the player's numbers.
 
         Raises FileNotFoundError without the weights, ``bots.playermodel.PlayerFileError`` for a bad player.
@@ -96,7 +96,8 @@ class Asked:
         from bots.playermodel import load_player
 
         player = None if self.player is None else asdict(load_player(self.player).parameters)
-        return replace(pipeline.make_request(self.seed, self.model, self.budget), player=player)
+        request = pipeline.make_request(self.seed, self.model, self.budget, store)
+        return replace(request, player=player)
 
 
 def review(
@@ -111,11 +112,11 @@ def review(
     where weights of a detector are missing.
     """
     store = open_store(home)
-    request = asked.request()
-    policy = pipeline.policy_bundle().sha256
+    request = asked.request(store)
+    policy = pipeline.policy_bundle(store).sha256
     known = {package.sha256: _decided(store, package.sha256, request, policy) for _, package in packages}
     if not all(known.values()):
-        check_weights()
+        check_weights(store)
     for _, package in packages:
         pipeline.submit(store, package, request, policy)
     subjects = [package.sha256 for _, package in packages]
@@ -130,11 +131,11 @@ def review(
     return outcomes
 
 
-def check_weights() -> None:
+def check_weights(store: Store | None = None) -> None:
     """Raise ``moderation.models.ModelMissing`` naming the first missing weights of a detector."""
     from moderation.models import model_path
 
-    for card in load_detectors(pipeline.policy_bundle()).cards:
+    for card in load_detectors(pipeline.policy_bundle(store)).cards:
         for name in card.weights:
             model_path(name)
 

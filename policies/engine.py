@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import isfinite
 from typing import Literal, TypeAlias
 
@@ -194,6 +195,7 @@ def _unreliable(
     return None
 
 
+@lru_cache(maxsize=1024)
 def _version(text: str) -> tuple[int, ...]:
     """The leading numbers of a version, without trailing zeros: ``3``, ``3.0`` and ``3-rc1`` are equal."""
     release = re.split(r"[-+]", text, maxsplit=1)[0]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from moderation.cases import breakers
 from moderation.cases.reasons import Outcome, Reason
+from moderation.lineage import doubt
 from moderation.states import WorldState
 from moderation.store import Evidence, Transaction, cases
 from moderation.store.cases import Ruling
@@ -81,7 +82,10 @@ def _held(tx: Transaction, version: str, exploration: str, decision: Decision) -
         return None
     since = (ruling.decision or 0) if ruling else 0
     against = tx.verdict_against(version, exploration, decision.policy_hash, since)
-    return None if against is None else (Reason.CONFLICT, f"another exploration said: {against}")
+    if against is not None:
+        return Reason.CONFLICT, f"another exploration said: {against}"
+    doubted = doubt(tx, version)
+    return None if doubted is None else (Reason.CONFLICT, doubted)
 
 
 def _stopped(tx: Transaction, version: str, ruling: Ruling | None) -> tuple[Reason, str] | None:

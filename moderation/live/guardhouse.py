@@ -23,6 +23,8 @@ from moderation import scan
 from moderation.live.inspector import Inspector, Moment, Verdict
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from policies.bundle import Bundle
 
 MakeInspector: TypeAlias = Callable[[], Inspector]
@@ -49,14 +51,15 @@ def live_detectors(bundle: Bundle) -> scan.Detectors:
     return scan.Detectors.of(one for one in scan.load_detectors(bundle) if one.card.name in named)
 
 
-def by_policy() -> Inspector:
-    """The inspector of the policy in force (``moderation.pipeline.policy_bundle``)."""
+def by_policy(home: Path | None = None) -> Inspector:
+    """The inspector of the policy that is in force (``moderation.pipeline.policy_bundle``) in a home."""
     import torch
 
     from moderation.pipeline import policy_bundle
+    from moderation.store import open_store
 
     torch.set_num_threads(1)
-    bundle = policy_bundle()
+    bundle = policy_bundle(None if home is None else open_store(home))
     return Inspector(live_detectors(bundle), bundle)
 
 

@@ -120,10 +120,10 @@ def _world_model(home: Path) -> Finding:
 
 
 def _policy(home: Path) -> Finding:
-    del home
     from moderation.pipeline import policy_bundle
+    from moderation.store import open_store
 
-    bundle = policy_bundle()
+    bundle = policy_bundle(open_store(home))
     return Finding("policy", "ok", f"{bundle.name}, {bundle.sha256[:12]}: its test cases pass")
 
 
