@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from moderation.options import BAD_INPUT, AsJson, Home, home_folder
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -18,12 +20,8 @@ if TYPE_CHECKING:
     from moderation.store import Store, Version
     from worldmodel.package import WorldPackage
 
-BAD_INPUT, FAILED = 2, 3
 
-Home = Annotated[
-    Path | None, typer.Option(help="Where everything is kept; default $FIRSTPLAY_HOME, else .firstplay.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+__all__ = ["BAD_INPUT", "AsJson", "Home", "home_folder", "register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,25 +30,25 @@ def register(app: typer.Typer) -> None:
     from moderation.banks_cli import register_banks
     from moderation.cases_cli import register_cases
     from moderation.detectors_cli import register_detectors
+    from moderation.keeping_cli import register_keeping
     from moderation.models_cli import register_models
     from moderation.observing_cli import register_observing
+    from moderation.policy_changes.cli import register_policy_changes
+    from moderation.worlds_cli import register_worlds
     from policies.cli import group
 
     app.command("review")(review_command)
     app.command("replay")(replay_command)
-    app.command("worlds")(worlds_command)
+    register_worlds(app)
+    register_keeping(app)
     group(app).command("explain")(explain_command)
+    register_policy_changes(group(app))
     register_models(app)
     register_detectors(app)
     register_banks(app)
     register_accounts(app)
     register_observing(app)
     register_cases(app)
-
-
-def home_folder(given: Path | None) -> Path:
-    """The folder to use."""
-    return (given or Path(os.environ.get("FIRSTPLAY_HOME", ".firstplay"))).resolve()
 
 
 def review_command(  # noqa: PLR0913, PLR0917 - options
@@ -85,8 +83,10 @@ def review_command(  # noqa: PLR0913, PLR0917 - options
     from bots.playermodel import PlayerFileError
     from moderation.models import ModelError
     from moderation.pipeline import POLICY_VARIABLE
+    from moderation.policy_changes.bundles import BundleLost
     from moderation.progress import Bars
     from moderation.review import Asked, exit_code, review
+    from moderation.store import Conflict
     from policies.errors import BundleError
 
     said = Console(stderr=True)
@@ -100,7 +100,7 @@ def review_command(  # noqa: PLR0913, PLR0917 - options
     try:
         with Bars(said, titles) as bars:
             outcomes = review(folder, packages, asked, bars)
-    except (ModelError, BundleError, PlayerFileError, FileNotFoundError) as error:
+    except (ModelError, BundleError, BundleLost, Conflict, PlayerFileError, FileNotFoundError) as error:
         said.print(f"[red]cannot review:[/] {error}", highlight=False)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:
@@ -213,36 +213,6 @@ def replay_command(
         raise typer.Exit(BAD_INPUT) from None
     typer.echo(json.dumps(found.as_json(), indent=2) if as_json else str(found))
     raise typer.Exit(0 if found.identical else 1)
-
-
-def worlds_command(home: Home = None, as_json: AsJson = False) -> None:
-    """List the worlds that are known, with their states."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from moderation.store import open_store
-
-    store = open_store(home_folder(home))
-    versions = store.versions()
-    if as_json:
-        told = [
-            {
-                "world": v.world,
-                "title": v.title,
-                "version": v.id,
-                "state": str(v.state),
-                "remix_of": v.remix_of,
-            }
-            for v in versions
-        ]
-        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
-        return
-    table = Table("world", "version", "state", "because")
-    for version in versions:
-        table.add_row(
-            version.world, version.id[:12], str(version.state), store.history(version.id)[-1].reason
-        )
-    Console().print(table)
 
 
 def find_world(store: Store, world: str) -> list[Version]:
