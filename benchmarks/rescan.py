@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from moderation import pipeline
-from moderation.jobs import Carrier
+from moderation.jobs import Local
 from moderation.rescan import Step, plan, queue
 from moderation.review import Asked, review
 from moderation.store import Job, open_store
@@ -68,7 +68,7 @@ def rescan(home: Path) -> list[dict[str, Any]]:
     os.environ[pipeline.POLICY_VARIABLE] = str(policy)
     planned = plan(store)
     assert {one.step for one in planned} == {Step.RESCAN}, planned
-    jobs = Carrier(home, pipeline.handlers, queue(store, planned), workers=1).run()
+    jobs = Local(home, pipeline.handlers, queue(store, planned), workers=1).run()
     assert all(job.state == "done" for job in jobs), [job.error for job in jobs if job.error]
     return [_row(one.version.world, jobs, one.version.id, first) for one in planned]
 

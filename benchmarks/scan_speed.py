@@ -34,7 +34,7 @@ from rich.table import Table
 from bots.exploration import Budget
 from moderation import pipeline, scan
 from moderation.detectors.base import Detection, Detector, Motion, Sound
-from moderation.jobs import Carrier, Handler, Hopeless, Work, Worker
+from moderation.jobs import Handler, Hopeless, Local, Work, Worker
 from moderation.store import Job, Store, open_store
 from worldmodel.constants import FPS
 from worldmodel.package import load_package
@@ -233,7 +233,7 @@ def measure(home: Path, names: Sequence[str], frames: int, workers: int) -> dict
     def watch(_: list[Job]) -> None:
         memory.sample([os.getpid(), *(child.pid for child in active_children() if child.pid)])
 
-    jobs = Carrier(home, handlers, versions, workers).run(watch)
+    jobs = Local(home, handlers, versions, workers).run(watch)
     if failed := [job for job in jobs if job.kind == "scan" and job.state == "dead"]:
         raise SystemExit(f"a scan failed: {failed[0].error}")
     told = [json.loads(path.read_text("utf-8")) for path in sorted((home / MEASURED).iterdir())]

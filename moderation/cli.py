@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     from moderation.banks_cli import register_banks
     from moderation.cases_cli import register_cases
     from moderation.detectors_cli import register_detectors
+    from moderation.jobs_cli import register_jobs
     from moderation.keeping_cli import register_keeping
     from moderation.models_cli import register_models
     from moderation.observing_cli import register_observing
@@ -49,6 +50,7 @@ def register(app: typer.Typer) -> None:
     register_accounts(app)
     register_observing(app)
     register_cases(app)
+    register_jobs(app)
 
 
 def review_command(  # noqa: PLR0913, PLR0917 - options
@@ -81,6 +83,7 @@ def review_command(  # noqa: PLR0913, PLR0917 - options
     from rich.console import Console
 
     from bots.playermodel import PlayerFileError
+    from moderation.jobs import QueueFull
     from moderation.models import ModelError
     from moderation.pipeline import POLICY_VARIABLE
     from moderation.policy_changes.bundles import BundleLost
@@ -100,7 +103,15 @@ def review_command(  # noqa: PLR0913, PLR0917 - options
     try:
         with Bars(said, titles) as bars:
             outcomes = review(folder, packages, asked, bars)
-    except (ModelError, BundleError, BundleLost, Conflict, PlayerFileError, FileNotFoundError) as error:
+    except (
+        ModelError,
+        BundleError,
+        BundleLost,
+        Conflict,
+        PlayerFileError,
+        QueueFull,
+        FileNotFoundError,
+    ) as error:
         said.print(f"[red]cannot review:[/] {error}", highlight=False)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:

@@ -86,11 +86,11 @@ def _work(store: Store, versions: list[str], titles: dict[str, str], workers: in
     from rich.console import Console
 
     from moderation import pipeline
-    from moderation.jobs import Carrier
+    from moderation.jobs import Local
     from moderation.progress import Bars
 
     with Bars(Console(stderr=True), titles) as bars:
-        jobs = Carrier(store.home, pipeline.handlers, versions, workers).run(bars)
+        jobs = Local(store.home, pipeline.handlers, versions, workers).run(bars)
     dead = [job for job in jobs if job.state == "dead"]
     for job in dead:
         typer.echo(f"{titles[job.subject]}: {job.kind}: {(job.error or '').strip()}", err=True)

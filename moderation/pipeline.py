@@ -30,7 +30,7 @@ from moderation.cases.concluding import POLICY, conclude, condemn
 from moderation.detectors.base import unload_idle
 from moderation.evaluation import measured
 from moderation.evidence import gather, of_media, png
-from moderation.jobs import Handler, Hopeless, Work
+from moderation.jobs import Handler, Hopeless, Work, check_room
 from moderation.likeness import Signature, signature
 from moderation.listening import Heard
 from moderation.observing.logs import about, logger
@@ -77,6 +77,8 @@ if TYPE_CHECKING:
 log = logger(__name__)
 
 STAGES = ("intake", "explore", "scan", "decide")
+QUEUE_OF: Mapping[str, str] = {"intake": "cpu", "explore": "gpu", "scan": "gpu", "decide": "cpu"}
+"""Which workers do which stage."""
 EXPLORER = "4"
 """Version of how a review explores and scans: another one explores again."""
 IDLE = 20.0
@@ -149,8 +151,10 @@ def make_request(
 def submit(store: Store, package: WorldPackage, request: Request, policy_hash: str) -> str:
     """Take in a world and queue whatever its review still needs; returns the version's id.
 
-    Known content with a decision for this request and policy queues nothing.
+    Known content with a decision for this request and policy queues nothing. Raises QueueFull, with nothing
+    stored.
     """
+    check_room(store)
     blob = store.blobs.put(pack(package))
     spec = package.spec
     with store.writing() as tx:
@@ -193,9 +197,9 @@ def ask(store: Store, version: str, request: Request, policy_hash: str) -> None:
             _screen(tx, row)
         elif row.exploration != exploration or row.state in REVIEWABLE:
             _again(tx, row, exploration, request, policy_hash)
-    for job in store.queue.jobs(version):
-        if job.state == "dead":
-            store.queue.revive(job)
+    dead = [job for job in store.queue.jobs(version) if job.state == "dead"]
+    if dead:
+        store.queue.revive(*dead)
 
 
 def _screen(tx: Transaction, version: Version) -> None:
@@ -203,7 +207,7 @@ def _screen(tx: Transaction, version: Version) -> None:
         tx.transition(
             version.id, WorldState.SCREENING, POLICY, "looking at the media", expected=version.revision
         )
-    tx.enqueue("intake", version.id, f"intake:{version.id}")
+    tx.enqueue("intake", version.id, f"intake:{version.id}", queue=QUEUE_OF["intake"])
 
 
 def _again(tx: Transaction, version: Version, exploration: str, request: Request, policy_hash: str) -> None:
@@ -254,7 +258,7 @@ def requeue_decision(tx: Transaction, version: str, exploration: str, occasion: 
 
 def _queue(tx: Transaction, kind: str, version: str, exploration: str, *more: str) -> None:
     key = ":".join([kind, exploration, *more])
-    tx.enqueue(kind, version, key, {"exploration": exploration}, STAGES.index(kind))
+    tx.enqueue(kind, version, key, {"exploration": exploration}, STAGES.index(kind), queue=QUEUE_OF[kind])
 
 
 # -- the stages ---------------------------------------------------------------------------------------

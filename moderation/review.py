@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moderation import pipeline
-from moderation.jobs import Carrier
+from moderation.jobs import Local
 from moderation.scan import load_detectors
 from moderation.states import DECIDED, WorldState
 from moderation.store import Job, Store, StoredDecision, open_store
@@ -122,7 +122,7 @@ def review(
     subjects = [package.sha256 for _, package in packages]
     open_jobs = [job for job in store.queue.jobs(*subjects) if job.state in ("ready", "running")]
     if open_jobs:
-        Carrier(home, pipeline.handlers, subjects, asked.workers).run(watch)
+        Local(home, pipeline.handlers, subjects, asked.workers).run(watch)
     outcomes = [
         _outcome(store, path, package.sha256, request, policy, from_store=known[package.sha256] is not None)
         for path, package in packages

@@ -6,16 +6,19 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: shared cores are slower with more
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from hypothesis import settings
+from kombu.connection import Connection
 from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy.exc import OperationalError
 
-from moderation.store import DATABASE_VARIABLE
+from moderation.broker import BROKER_VARIABLE, PREFIX_VARIABLE, celery_app, queue_name
+from moderation.store import DATABASE_VARIABLE, QUEUES
 from tests.servers import Server
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -31,6 +34,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRSTPLAY_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("FIRSTPLAY_DEBUG", raising=False)
     monkeypatch.delenv(DATABASE_VARIABLE, raising=False)
+    monkeypatch.delenv(BROKER_VARIABLE, raising=False)
 
 
 def _missing(what: str) -> NoReturn:
@@ -62,6 +66,24 @@ def each_database(
     with server.database() as url:
         monkeypatch.setenv(DATABASE_VARIABLE, url)
         yield url
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def each_broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of Redis and of RabbitMQ in turn, which jobs use under names of their own."""
+    usual = {"redis": "redis://127.0.0.1:6379/13", "rabbitmq": "amqp://guest:guest@127.0.0.1:5672//"}
+    url = os.environ.get(f"FIRSTPLAY_TEST_{request.param.upper()}", usual[request.param])
+    try:
+        with Connection(url, connect_timeout=2) as connection:
+            connection.ensure_connection(max_retries=1, timeout=2)
+    except OSError as error:
+        _missing(f"no broker at {url}: {error}")
+    monkeypatch.setenv(BROKER_VARIABLE, url)
+    monkeypatch.setenv(PREFIX_VARIABLE, f"test-{uuid.uuid4().hex[:8]}")
+    yield url
+    with celery_app(url).connection_for_write() as connection:
+        for queue in QUEUES:
+            connection.default_channel.queue_delete(queue_name(queue))
 
 
 @pytest.fixture(scope="module")

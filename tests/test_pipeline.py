@@ -405,9 +405,9 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.test_pipeline import TERMS, handlers
-from moderation.jobs import Carrier
+from moderation.jobs import Local
 if __name__ == "__main__":
-    Carrier(Path({home!r}), handlers, [{version!r}], workers=1, terms=TERMS).run()
+    Local(Path({home!r}), handlers, [{version!r}], workers=1, terms=TERMS).run()
 """
 TIMES = {
     "versions": "created, updated",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,7 +32,7 @@ from moderation.webhooks import (
 )
 from tests.feed_home import ROADS, add_world, move, running
 
-QUICK = Terms(lease=5.0, heartbeat=0.1, failures=3, backoff=0.01, poll=0.01)
+QUICK = Terms(lease=5.0, heartbeat=0.1, failures=3, backoff=0.01, sweep=0.02)
 
 
 @dataclass
@@ -82,6 +83,7 @@ def work(store: Store, times: int = 1) -> None:
             times -= worker.run_one()
             if times <= 0:
                 return
+            time.sleep(0.02)  # a retry is due when the sweep of the second thread says so
 
 
 def test_a_decision_is_told_signed_and_once(store: Store, receiver: Receiver) -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moderation.blobs import BadBlobs, BlobMissing, open_blobs
+from moderation.broker import BROKER_VARIABLE
 from moderation.store import BadDatabase, open_store
 from moderation.store.database import Database, database_url
 
-BROKER_VARIABLE = "FIRSTPLAY_BROKER"
 ROOM = 2 * 1024**3
 """Bytes that should be free where blobs and models are kept."""
 

@@ -7,7 +7,7 @@ its own Store.
 """
 
 from moderation.store.database import DATABASE_VARIABLE, SCHEMA, BadDatabase, StillOpen
-from moderation.store.queue import Queue
+from moderation.store.queue import QUEUES, Queue
 from moderation.store.reads import Store, open_store
 from moderation.store.records import (
     Conflict,
@@ -17,18 +17,22 @@ from moderation.store.records import (
     ExplorationRow,
     Job,
     LeaseLost,
+    Load,
     NotFound,
     NotPublished,
     PublishedWorld,
     Quarantined,
+    Ready,
     StoredDecision,
     StoredPlaythrough,
+    Swept,
     Version,
 )
 from moderation.store.transaction import Transaction
 
 __all__ = [
     "DATABASE_VARIABLE",
+    "QUEUES",
     "SCHEMA",
     "BadDatabase",
     "Conflict",
@@ -38,15 +42,18 @@ __all__ = [
     "ExplorationRow",
     "Job",
     "LeaseLost",
+    "Load",
     "NotFound",
     "NotPublished",
     "PublishedWorld",
     "Quarantined",
     "Queue",
+    "Ready",
     "StillOpen",
     "Store",
     "StoredDecision",
     "StoredPlaythrough",
+    "Swept",
     "Transaction",
     "Version",
     "open_store",

@@ -12,16 +12,31 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Float,
+    Table,
+    cast,
+    create_engine,
+    event,
+    func,
+    inspect,
+    make_url,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
-SCHEMA = "0012"
+SCHEMA = "0013"
 """Newest revision in ``moderation/migrations``."""
 DATABASE_VARIABLE = "FIRSTPLAY_DATABASE"
 """Environment variable with the database's URL; worker processes inherit it."""
@@ -84,11 +99,26 @@ class Database:
                 yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Commits at the end, or nothing where an exception leaves the block."""
-        connection = self._engine.connect().execution_options(firstplay_begin="BEGIN IMMEDIATE")
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+        """Commits at the end, or nothing where an exception leaves the block.
+
+        Not ``durable`` is for what would be done again by itself: a cut of the power may take such a
+        transaction back (never a part of it, and none before it), but it does not wait for the disk.
+        """
+        connection = self._engine.connect().execution_options(
+            firstplay_begin="BEGIN IMMEDIATE", firstplay_durable=durable
+        )
         with connection, connection.begin():
+            if self.kind == "postgresql" and not durable:
+                connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
             yield connection
+
+    @cached_property
+    def clock(self) -> ColumnElement[float]:
+        """Now, in seconds since 1970: by the server's clock, so that workers' clocks need not agree."""
+        if self.kind == "postgresql":
+            return cast(func.extract("epoch", func.clock_timestamp()), Float)
+        return func.firstplay_now(type_=Float)
 
     def migrate(self, home: Path) -> None:
         """Bring the schema to the newest revision; processes that do so at once wait for each other."""
@@ -138,17 +168,20 @@ class Database:
 
 def insert_new(connection: Connection, table: Table, rows: Mapping[str, Any] | Sequence[Any]) -> int:
     """Insert a row or several, but none whose key is there already; returns how many went in."""
-    kind = sqlite if connection.dialect.name == "sqlite" else postgresql
     if not rows:
         return 0
-    statement = kind.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
-    return connection.execute(statement, rows).rowcount
+    statement = inserting(connection.dialect.name, table).on_conflict_do_nothing()
+    return connection.execute(statement.execution_options(preserve_rowcount=True), rows).rowcount
+
+
+def inserting(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say what becomes of a row whose key is there already."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def add_up(connection: Connection, table: Table, row: Mapping[str, Any], sums: Sequence[str]) -> None:
     """Insert a row, or add its ``sums`` to those of the row with the same primary key."""
-    kind = sqlite if connection.dialect.name == "sqlite" else postgresql
-    new = kind.insert(table).values(**row)
+    new = inserting(connection.dialect.name, table).values(**row)
     added = {name: table.c[name] + new.excluded[name] for name in sums}
     keys = [column.name for column in table.primary_key]
     connection.execute(new.on_conflict_do_update(index_elements=keys, set_=added))
@@ -176,6 +209,7 @@ def _postgresql(url: URL) -> Engine:
 
 def _configure(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # the driver must not open transactions of its own
+    connection.create_function("firstplay_now", 0, _now)  # SQLite 3.40 has no such clock
     for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=30000", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}").close()
 
@@ -195,8 +229,16 @@ def _scrub(raw: Any, patience: float) -> None:
         time.sleep(0.1)
 
 
+def _now() -> float:
+    return time.time()
+
+
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("firstplay_begin", "BEGIN"))
+    options = connection.get_execution_options()
+    if "firstplay_durable" in options:
+        level = "FULL" if options["firstplay_durable"] else "NORMAL"
+        connection.connection.execute(f"PRAGMA synchronous={level}").close()
+    connection.exec_driver_sql(options.get("firstplay_begin", "BEGIN"))
 
 
 _ENDLESS = {inf: "+inf\0", -inf: "-inf\0"}

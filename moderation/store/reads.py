@@ -37,7 +37,8 @@ from moderation.store.rows import (
     stored_decision_of,
     version_of,
 )
-from moderation.store.transaction import Transaction, find_exploration
+from moderation.store.transaction import Transaction, find_exploration, transacting
+from moderation.wake import open_waker
 from policies.types import Coverage, DetectorRun, Finding
 
 if TYPE_CHECKING:
@@ -66,11 +67,13 @@ class Store:
         self.home = home
         self.blobs = open_blobs(home)
         self.database = database
-        self.queue = Queue(database)
+        self.wake = open_waker(home)
+        self.queue = Queue(database, self.wake)
         self.feed = FeedStore(database)
 
     def close(self) -> None:
         """Close the connections."""
+        self.wake.close()
         self.database.close()
 
     # -- what the public sees ---------------------------------------------------------------------
@@ -314,8 +317,8 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
         """Commits at the end, or nothing where an exception leaves the block."""
-        with self.database.writing() as connection:
-            yield Transaction(connection)
+        with transacting(self.database, self.wake) as transaction:
+            yield transaction
 
 
 def looks_of(connection: Connection, version: str, exploration: str | None) -> list[str]:

@@ -181,5 +181,44 @@ class Job:
     progress: dict[str, Any] | None
     seconds: float
     error: str | None
+    queue: str
+    creator: str
+    priority: int
+    not_before: float
+    """Seconds since 1970 from which it may be tried again; 0 for at once."""
+    created: float
+    finished: float | None
     trace: str | None = None
     """W3C traceparent of whoever asked for it."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A job that a worker of its queue can claim now."""
+
+    id: int
+    queue: str
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep set going again."""
+
+    expired: int = 0
+    """Jobs whose lease had run out."""
+    due: int = 0
+    """Retries whose time had come."""
+    dead: int = 0
+    """Of the expired, those that had failed too often."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one kind of job asks of a queue."""
+
+    queue: str
+    kind: str
+    jobs: int
+    """Ready or running."""
+    seconds: float | None
+    """Mean of the last ones that were done; None where none was."""

@@ -215,5 +215,11 @@ def job_of(row: Row[Any]) -> Job:
         row.progress,
         row.seconds,
         row.error,
+        row.queue,
+        row.creator,
+        row.priority,
+        row.not_before,
+        row.created,
+        row.finished,
         row.trace,
     )

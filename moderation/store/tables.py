@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -87,6 +88,9 @@ jobs = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("kind", String, nullable=False),
+    Column("queue", String, nullable=False, server_default="cpu"),
+    Column("creator", String, nullable=False, server_default="creator"),
+    Column("turn", Whole, nullable=False, server_default="0"),  # moderation.store.queue: fairness
     Column("subject", String, nullable=False, index=True),
     Column("key", String, nullable=False, unique=True),
     Column("payload", JSON, nullable=False),
@@ -96,7 +100,7 @@ jobs = Table(
     Column("token", Integer, nullable=False),  # fencing: counts claims
     Column("worker", String),
     Column("lease_until", Float),
-    Column("not_before", Float, nullable=False),
+    Column("not_before", Float, nullable=False),  # 0: may be claimed; else a retry that is not due yet
     Column("progress", JSON),
     Column("seconds", Float, nullable=False),  # worked on, over all claims
     Column("error", Text),
@@ -104,7 +108,29 @@ jobs = Table(
     Column("finished", Float),
     Column("trace", String),  # W3C traceparent of whoever asked for it
 )
-Index("jobs_claimable", jobs.c.state, jobs.c.not_before)
+# The very texts that queries use: a partial index serves only a query that states its condition.
+CLAIMABLE = text("state = 'ready' AND not_before = 0")
+WAITING = text("state = 'ready' AND not_before > 0")
+LEASED = text("state = 'running'")
+OPEN = text("state IN ('ready', 'running')")
+DONE = text("state = 'done'")
+for _name, _where, _columns in (
+    ("jobs_claimable", CLAIMABLE, (jobs.c.queue, jobs.c.priority.desc(), jobs.c.turn, jobs.c.id)),
+    ("jobs_waiting", WAITING, (jobs.c.not_before,)),
+    ("jobs_leased", LEASED, (jobs.c.lease_until,)),
+    ("jobs_turns", OPEN, (jobs.c.creator, jobs.c.queue, jobs.c.priority, jobs.c.turn)),
+    ("jobs_measured", DONE, (jobs.c.kind, jobs.c.finished)),
+):
+    Index(_name, *_columns, sqlite_where=_where, postgresql_where=_where)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("queues", String, nullable=False),  # separated by commas
+    Column("started", Float, nullable=False),
+    Column("seen", Float, nullable=False),  # when it was last heard of
+)
 
 explorations = Table(
     "explorations",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Table, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, func, select, update
 
 from bots.recording import Playthrough
 from moderation.cases.statements import Basis
@@ -19,14 +21,24 @@ from moderation.observing import traces
 from moderation.states import WorldState, check
 from moderation.store import tables as t
 from moderation.store.consequences import follow
-from moderation.store.database import insert_new
-from moderation.store.records import Conflict, DistinctFrame, Evidence, ExplorationRow, NotFound, Version
+from moderation.store.database import Database, insert_new, inserting
+from moderation.store.records import (
+    Conflict,
+    DistinctFrame,
+    Evidence,
+    ExplorationRow,
+    NotFound,
+    Ready,
+    Version,
+)
 from moderation.store.rows import exploration_of, finding_row, playthrough_row, version_of
 from moderation.store.webhooks import announce
 from policies.types import Coverage, Decision, DetectorRun, Finding, Verdict
 
 LOCAL = "creator"
 """Who submits where nobody signs in."""
+Wake = Callable[[Sequence[Ready]], None]
+"""Tells workers that jobs can be claimed; may fail to, but never raises."""
 
 
 class Transaction:
@@ -34,6 +46,8 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.ready: list[Ready] = []
+        """Jobs that can be claimed once this is committed."""
 
     def transition(
         self,
@@ -335,24 +349,38 @@ class Transaction:
         )
 
     def enqueue(
-        self, kind: str, subject: str, key: str, payload: Mapping[str, Any] | None = None, priority: int = 0
+        self,
+        kind: str,
+        subject: str,
+        key: str,
+        payload: Mapping[str, Any] | None = None,
+        priority: int = 0,
+        *,
+        queue: str = "cpu",
+        creator: str | None = None,
     ) -> None:
-        """Add a job; the same key twice is one job. The highest priority is claimed first."""
-        self._insert_new(
-            t.jobs,
-            kind=kind,
-            subject=subject,
-            key=key,
-            payload=dict(payload or {}),
-            priority=priority,
-            state="ready",
-            failures=0,
-            token=0,
-            not_before=0.0,
-            seconds=0.0,
-            created=time.time(),
-            trace=traces.current(),
-        )
+        """Add a job; the same key twice is one job. The highest priority is claimed first.
+
+        Within a priority creators take turns; ``creator`` defaults to whose version the subject is.
+        """
+        values = {
+            "kind": kind,
+            "subject": subject,
+            "key": key,
+            "payload": dict(payload or {}),
+            "priority": priority,
+            "queue": queue,
+            "creator": creator or self._creator(subject),
+            "created": time.time(),
+            "trace": traces.current(),
+        }
+        added = self.connection.execute(_enqueueing(self.connection.dialect.name), values).scalar()
+        if added is not None:
+            self.ready.append(Ready(added, queue))
+
+    def _creator(self, subject: str) -> str:
+        whose = self.connection.execute(select(t.versions.c.creator).where(t.versions.c.id == subject))
+        return str(whose.scalar() or LOCAL)
 
     def cancel_jobs(self, subject: str) -> None:
         """Withdraw what is not finished; running workers lose their lease at their next commit."""
@@ -363,6 +391,42 @@ class Transaction:
 def sealed(salt: str, reason: str) -> str:
     """What the log keeps of a reason: enough to prove it as long as its words are kept, not to guess it."""
     return "sha256:" + hashlib.sha256((salt + reason).encode()).hexdigest()
+
+
+@lru_cache  # building a statement takes longer than running it
+def _enqueueing(dialect: str) -> Any:
+    constants = {"state": "ready", "failures": 0, "token": 0, "not_before": 0.0, "seconds": 0.0}
+    given = ("kind", "subject", "key", "payload", "priority", "queue", "creator", "created", "trace")
+    return (
+        inserting(dialect, t.jobs)
+        .values(**constants, **{name: bindparam(name) for name in given}, turn=_turn(dialect))
+        .on_conflict_do_nothing()
+        .returning(t.jobs.c.id)
+    )
+
+
+def _turn(dialect: str) -> ColumnElement[int]:
+    """One after the creator's last open job, but not before the job that is next in the queue.
+
+    Start-time fair queueing (Goyal, Vin, Cheng, SIGCOMM 1996) with jobs of length one: whoever floods the
+    queue pushes only their own jobs back.
+    """
+    here = and_(t.jobs.c.queue == bindparam("queue"), t.jobs.c.priority == bindparam("priority"))
+    ahead = select(t.jobs.c.turn - 1).where(t.CLAIMABLE, here).order_by(t.jobs.c.turn).limit(1)
+    own = select(t.jobs.c.turn).where(t.OPEN, here, t.jobs.c.creator == bindparam("creator"))
+    last = own.order_by(t.jobs.c.turn.desc()).limit(1)
+    larger = func.max if dialect == "sqlite" else func.greatest
+    return 1 + larger(func.coalesce(ahead.scalar_subquery(), 0), func.coalesce(last.scalar_subquery(), 0))
+
+
+@contextmanager
+def transacting(database: Database, wake: Wake, *, durable: bool = True) -> Iterator[Transaction]:
+    """Commits at the end, or nothing where an exception leaves the block; then wakes workers."""
+    with database.writing(durable=durable) as connection:
+        transaction = Transaction(connection)
+        yield transaction
+    if transaction.ready:
+        wake(transaction.ready)
 
 
 def find_exploration(connection: Connection, exploration: str) -> ExplorationRow:

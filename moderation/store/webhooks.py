@@ -130,4 +130,4 @@ def queue_message(tx: Transaction, webhook: Webhook, event: str, kind: str, data
     at = datetime.now(UTC).isoformat(timespec="seconds")
     body = {"type": kind, "timestamp": at, "data": dict(data)}
     payload = {"webhook": webhook.id, "event": f"msg_{event}", "body": body}
-    tx.enqueue(NOTIFY, webhook.id, f"{NOTIFY}:{webhook.id}:{event}", payload)
+    tx.enqueue(NOTIFY, webhook.id, f"{NOTIFY}:{webhook.id}:{event}", payload, queue="io")
