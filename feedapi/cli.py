@@ -6,6 +6,9 @@ import logging
 import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -88,6 +91,9 @@ def serve(
         Literal["neural", "simulator"], typer.Option(help="World model that people play in.")
     ] = "neural",
     sessions: Annotated[int, typer.Option(min=1, help="People who may play at the same time.")] = 8,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that review what is submitted; 0: `firstplay worker` does.")
+    ] = 1,
     threads: Annotated[
         int, typer.Option(min=1, help="CPU threads of the world model; more than 1 only helps on idle cores.")
     ] = 1,
@@ -128,8 +134,32 @@ def serve(
         if key is not None:
             typer.echo(f"Sign in at {url}/sign-in with the key in {key}")
 
-    Server(create_app(folder, load, sessions, by_policy), started).serve_on(listener)
+    with _reviewing(folder, workers):
+        Server(create_app(folder, load, sessions, by_policy), started).serve_on(listener)
     typer.echo("Stopped.")
+
+
+@contextmanager
+def _reviewing(home: Path, workers: int) -> Iterator[None]:
+    """Worker processes beside the server; where a broker is set, those of `firstplay worker` do the work."""
+    from moderation.broker import broker_url
+
+    if not workers or broker_url() is not None:
+        yield
+        return
+    from moderation.jobs import Local
+    from moderation.pipeline import handlers
+
+    os.environ["FIRSTPLAY_HOME"] = str(home)  # for worker processes and the banks of known pictures
+    stopped = threading.Event()
+    carrier = Local(home, handlers, None, workers)
+    thread = threading.Thread(target=carrier.serve, args=(stopped,), name="reviews")
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def _operator_key(home: Path) -> Path | None:

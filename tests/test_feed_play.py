@@ -211,7 +211,7 @@ def test_a_broken_model_is_a_clear_end(tmp_path: Path) -> None:
 
 def serve(home: Path) -> tuple[subprocess.Popen[str], str]:
     program = "from feedapi.cli import main; main()"
-    options = ["serve", "--home", str(home), "--port", "0", "--model", "simulator"]
+    options = ["serve", "--home", str(home), "--port", "0", "--model", "simulator", "--workers", "0"]
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", program, *options],
         stdout=subprocess.PIPE,

@@ -22,7 +22,8 @@ KEPT: Mapping[str, str] = {
     "worlds": "id",
     "versions": "id world remix_of state exploration",
     "events": "version from_state to_state actor reason policy_hash key",
-    "jobs": "kind subject key state worker trace",
+    "jobs": "kind subject key state queue worker trace",
+    "workers": "*",
     "explorations": "id version model model_sha256 budget coverage play detectors",
     "detector_runs": "version exploration piece detector detector_version source uncovered",
     "decisions": "version exploration policy_hash verdict coverage",
@@ -52,7 +53,7 @@ ERASED: Mapping[str, str] = {
     "worlds": "title creator",
     "versions": "creator prompt spec package thumbnail",
     "event_reasons": "*",
-    "jobs": "payload progress error",
+    "jobs": "payload progress error creator",
     "explorations": "chart",
     "playthroughs": "*",
     "frames": "*",
@@ -138,6 +139,7 @@ def erase_owner(connection: Connection, version: str) -> None:
     answers = cast(t.requests.c.answer, Text).contains(version, autoescape=True)
     connection.execute(delete(t.requests).where(answers))
     connection.execute(update(t.versions).where(t.versions.c.id == version).values(creator=NOBODY))
+    connection.execute(update(t.jobs).where(t.jobs.c.subject == version).values(creator=NOBODY))
 
 
 def take_uploads(connection: Connection, account: str) -> set[str]:
