@@ -29,6 +29,7 @@ from feedapi.shapes import (
 )
 from moderation import submitting
 from moderation.accounts import Principal
+from moderation.jobs import check_room
 from moderation.states import WORKING, WorldState
 from moderation.store import Store, StoredDecision, Transaction, Version
 from moderation.submitting import KnownContent, Submission
@@ -72,7 +73,7 @@ _SUBMIT: dict[str, Any] = {
     "status_code": 202,
     "response_model": VersionItem,
     "responses": responses(
-        "not-signed-in", "not-allowed", "bad-package", "known-content", "not-found", "too-large"
+        "not-signed-in", "not-allowed", "bad-package", "known-content", "not-found", "too-large", "full"
     ),
 }
 
@@ -112,6 +113,7 @@ def remix(request: Request, world_id: str, new: NewWorld, who: Creator, key: Key
 def _submit(
     store: Store, who: Principal, key: str | None, sent: tuple[str, bytes], world: str | None
 ) -> JSONResponse:
+    check_room(store)
     submission = _checked(store, who, *sent)
 
     def work(tx: Transaction) -> tuple[int, BaseModel, dict[str, str]]:

@@ -17,6 +17,7 @@ from starlette.routing import compile_path
 from feedapi.arena import ArenaFull
 from moderation.accounts import NotAllowed
 from moderation.cases.queue import MayNot
+from moderation.jobs import QueueFull
 from moderation.states import IllegalTransition
 from moderation.store import Conflict, LeaseLost, NotFound, NotPublished
 
@@ -160,6 +161,12 @@ def arena_full(_: Request, error: Exception) -> JSONResponse:
     return answer("full", str(error), {"Retry-After": str(RETRY_AFTER)})
 
 
+def queue_full(_: Request, error: Exception) -> JSONResponse:
+    """Too much is to be reviewed already; says how long what is queued will take."""
+    assert isinstance(error, QueueFull)
+    return answer("full", str(error), {"Retry-After": str(max(1, round(error.wait)))})
+
+
 def raised(_: Request, error: Exception) -> JSONResponse:
     """A problem that a route ended with."""
     assert isinstance(error, Problem)
@@ -225,6 +232,7 @@ def _methods(request: Request) -> set[str]:
 def install(app: FastAPI) -> None:
     """Answer the API's errors as problem documents."""
     app.add_exception_handler(Problem, raised)
+    app.add_exception_handler(QueueFull, queue_full)
     app.add_exception_handler(NotPublished, not_published)
     app.add_exception_handler(NotFound, not_found)
     app.add_exception_handler(Conflict, conflict)

@@ -157,6 +157,7 @@ def one(request: Request, who: Visitor, version: str) -> Response:
         clips=_clips(found, stored),
         working=found.state in WORKING,
         withdrawable=found.state in WITHDRAWABLE,
+        appealable=found.state in {WorldState.REJECTED, WorldState.TAKEN_DOWN},
     )
 
 

@@ -16,6 +16,7 @@ import pytest
 
 import feedapi
 from moderation.accounts import create_account, create_key
+from moderation.jobs.pressure import LIMIT_VARIABLE
 from moderation.states import WorldState
 from moderation.store import Evidence, Store
 from policies.types import Coverage, Decision, Fired, Verdict
@@ -82,6 +83,19 @@ def test_a_world_is_submitted_with_its_picture_and_its_review_is_queued(
     assert (item["world"], item["state"]) == ("poster-cave", "submitted")
     assert [job.kind for job in store.queue.jobs(item["id"])] == ["receive"]
     assert anna.get(answer.headers["location"]).json()["title"] == "Poster Cave"
+
+
+def test_a_full_queue_takes_nothing_in_and_says_when_to_come_back(
+    anna: httpx.Client, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted(anna, title="First In Line")
+    monkeypatch.setenv(LIMIT_VARIABLE, "1")
+
+    answer = submit(anna, title="One Too Many")
+
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/full")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert store.find_versions("one-too-many") == []
 
 
 def test_a_whole_package_is_submitted_as_a_zip(anna: httpx.Client) -> None:

@@ -129,6 +129,11 @@ def test_a_rejection_says_why_and_what_to_change(page: Page, server: Running) ->
     expect(page.get_by_text("What to change:")).to_be_visible()
     keep(page, "decision")
 
+    page.get_by_label("What is wrong with it").fill("It is the name of a town.")
+    page.get_by_role("button", name="Appeal").click()
+    expect(page.locator(".state")).to_have_text("appealed")
+    expect(page.get_by_text("looked at by another person")).to_be_visible()
+
 
 def test_a_world_is_withdrawn_after_asking(page: Page, server: Running) -> None:
     page.goto(f"{server.url}/studio/new")

@@ -1,4 +1,4 @@
-// Follows a review as it goes on, and takes a version back.
+// Follows a review as it goes on; takes a version back, or appeals against a decision.
 
 import { ask, fault } from "./asking.js";
 
@@ -36,6 +36,16 @@ document.getElementById("withdraw")?.addEventListener("click", async () => {
   if (!confirm("Withdraw this world, for good?")) return;
   try {
     await ask("POST", `/v1/versions/${data.version}/withdraw`, {}, { "If-Match": `"${data.revision}"` });
+    location.reload();
+  } catch (error) {
+    fault(error);
+  }
+});
+
+document.getElementById("appeal")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  try {
+    await ask("POST", `/v1/versions/${data.version}/appeal`, { text: event.target.elements.text.value });
     location.reload();
   } catch (error) {
     fault(error);
