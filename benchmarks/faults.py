@@ -14,7 +14,7 @@ transaction) run on real worker processes, while faults fall on them in an order
     clock       the workers' clock jumps an hour ahead or back
 
 Recovery: for ``worker`` and ``group`` the seconds until the jobs that were held are free again, for the
-others those until some job is finished again. PostgreSQL, Redis and RabbitMQ are found as tests find them.
+others those until some job is finished again. Servers are found as the tests find them.
 """
 
 from __future__ import annotations
@@ -190,6 +190,8 @@ class Result:
     blobs_missing: int = 0
     recovery: dict[str, float] = field(default_factory=dict)
     """The longest, by kind of fault; seconds."""
+    silent: int = 0
+    """Times a consumer that heard nothing from its broker any more noticed it, and was started again."""
     seconds: float = 0.0
 
     @property
@@ -366,6 +368,7 @@ class Installation:
             blobs = list(connection.execute(select(t.pieces.c.blob)).scalars())
             dead = select(func.count()).select_from(t.jobs).where(t.jobs.c.state == "dead")
             self.result.dead = int(connection.execute(dead).scalar_one())
+        self.result.silent = (self.home / "log").read_text(errors="replace").count("delivers nothing")
         kept = {blob.sha256 for blob in self.store.blobs.kept()}
         self.result.lost = sum(version not in times for version in versions)
         self.result.lost += self.result.subjects - len(versions)
@@ -442,7 +445,7 @@ def table(results: list[Result]) -> str:
         )
         lines.append(
             f"{one.on:10} {sum(one.kills.values()):6} {one.subjects:9} {one.lost:5} {one.decided_twice:6} "
-            f"{one.blobs:7} {one.blobs_missing:8} {one.dead:5}  {recovery}"
+            f"{one.blobs:7} {one.blobs_missing:8} {one.dead:5}  {recovery}; {one.silent} silent consumers"
         )
     total: dict[str, int] = defaultdict(int)
     for one in results:

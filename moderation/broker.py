@@ -30,7 +30,7 @@ LONGEST_VARIABLE = "FIRSTPLAY_LONGEST_JOB"
 TASK = "firstplay.work"
 PROBE = "firstplay.probe"
 _LONGEST = 1500.0
-_SULK = 3.0
+_SULK = 1.0
 """Seconds for which a broker that did not answer is not asked again, so that commits do not wait for it."""
 _LOSING = {
     "filesystem": "Celery's file transport loses tasks when a worker is killed",

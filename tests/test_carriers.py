@@ -20,7 +20,7 @@ from moderation.jobs.sweeping import remind
 from moderation.store import Store, open_store
 from tests.servers import Server
 
-TERMS = Terms(lease=5.0, heartbeat=0.2, sweep=0.2, poll=30.0)  # so that only a bell or a sweep can wake
+TERMS = Terms(lease=20.0, heartbeat=0.2, sweep=0.2, poll=30.0)  # so that only a bell or a sweep can wake
 
 
 def note(work: Work) -> None:

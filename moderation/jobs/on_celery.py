@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 _TURN = 1.0
 """Seconds for which one message may keep claiming; more is left to the next message."""
-_PROBE_EVERY, _PROBE_PATIENCE = 5.0, 20.0
+_PROBE_EVERY, _PROBE_PATIENCE = 1 / 6, 1 / 2
+"""Of a lease: so that a silent consumer costs no more time than a machine that is gone."""
 _log = logging.getLogger(__name__)
 
 
@@ -104,7 +105,7 @@ def _celery_worker(settings: _Settings, leash: Leash) -> None:
         without_mingle=True,
     )
     leash.hold(lambda: os.kill(os.getpid(), signal.SIGTERM))  # Celery's warm shutdown
-    threading.Thread(target=_Probe(app, probe, settings.processes).run, daemon=True).start()
+    threading.Thread(target=_Probe(app, probe, settings).run, daemon=True).start()
     consumer.start()
     raise SystemExit(consumer.exitcode)
 
@@ -142,24 +143,29 @@ def _add_tasks(app: Celery, settings: _Settings) -> None:
 class _Probe:
     """Sends itself a message from time to time and ends the process when none comes back."""
 
-    def __init__(self, app: Celery, queue: str, processes: int) -> None:
+    def __init__(self, app: Celery, queue: str, settings: _Settings) -> None:
         self._app = app
         self._queue = queue
-        self._processes = processes
+        self._processes = settings.processes
+        self._every = settings.terms.lease * _PROBE_EVERY
+        self._patience = settings.terms.lease * _PROBE_PATIENCE
         self._heard = time.monotonic()
+        self._ready = threading.Event()
 
     def run(self) -> None:
-        from celery.signals import task_received
+        from celery.signals import task_received, worker_ready
         from celery.worker import state
 
         task_received.connect(self._received, weak=False)
+        worker_ready.connect(lambda **_: self._ready.set(), weak=False)
+        self._ready.wait()
         asked: float | None = None
         while True:
-            time.sleep(_PROBE_EVERY)
+            time.sleep(self._every)
             if len(state.reserved_requests) >= self._processes:
                 self._heard, asked = time.monotonic(), None  # all are busy: that is no silence
             elif asked is not None and self._heard < asked:
-                if time.monotonic() - asked > _PROBE_PATIENCE:
+                if time.monotonic() - asked > self._patience:
                     _log.error("the broker delivers nothing to this worker: starting it again")
                     os._exit(70)
             elif self._ask():
