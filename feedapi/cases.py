@@ -112,7 +112,7 @@ def list_cases(
     return CaseList(items=[_item(one) for one in kept])
 
 
-@router.post("/cases/claim", responses=_CASE)
+@router.post("/claims", responses=_CASE)
 def claim_next(request: Request, who: Moderator, key: Key = None) -> CaseItem:
     """Take the first case that one may take."""
     return _item(queue.claim(services.of(request).store, who, key=key or None))

@@ -173,7 +173,9 @@ def test_a_review_needs_no_world_twice(tmp_path: Path) -> None:
 
 
 def job(number: int, state: str, **progress: object) -> Job:
-    return Job(number, "scan", "v", {}, state, 0, 1, None, progress or None, 2.5, None)
+    return Job(
+        number, "scan", "v", {}, state, 0, 1, None, progress or None, 2.5, None, "gpu", "c", 0, 0.0, 0.0, None
+    )
 
 
 def test_away_from_a_terminal_each_finished_stage_is_one_line() -> None:

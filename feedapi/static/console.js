@@ -8,7 +8,7 @@ const links = [...document.querySelectorAll("[data-case]")];
 
 async function next() {
   try {
-    const taken = await ask("POST", "/v1/cases/claim", {});
+    const taken = await ask("POST", "/v1/claims", {});
     location.assign(`/console/cases/${taken.id}`);
   } catch (error) {
     fault(error);
