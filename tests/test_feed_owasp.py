@@ -212,7 +212,7 @@ def test_10_what_other_servers_answer_is_neither_followed_nor_believed(
     with store.reading() as connection:
         statuses = [one.status for one in deliveries(connection, webhook)]
     assert statuses == [302, 302, 302]  # the Location, an address inside the network, was not gone to
-    assert [one.state for one in store.queue.jobs(webhook)] == ["dead"]
+    assert "done" not in [one.state for one in store.queue.jobs(webhook)]  # it is tried again later
 
 
 _JSON = {"Content-Type": "application/json"}
