@@ -10,8 +10,9 @@ from fastapi.responses import HTMLResponse, Response
 
 from feedapi import services
 from feedapi.cases import CaseView, find_case, view_of
+from feedapi.identity import needs
 from feedapi.problems import Problem
-from feedapi.studio import Visitor, render
+from feedapi.studio import render, visitor
 from moderation.accounts import Principal
 from moderation.cases import queue
 from moderation.cases.reasons import Reason
@@ -27,14 +28,7 @@ OUTCOME_KEYS = {"clear": "a", "reject": "r", "request_changes": "c", "take_down"
 RULES_ON_KEYS = 9
 
 
-def reviewer(who: Visitor) -> Principal:
-    """Who is signed in and may review. Problem: not-allowed."""
-    if not who.may("cases"):
-        raise Problem("not-allowed", f"{who.account} does not have the scope 'cases'")
-    return who
-
-
-Reviewer = Annotated[Principal, Depends(reviewer)]
+Reviewer = Annotated[Principal, Depends(needs("cases", visitor))]
 
 
 @router.get("", response_class=HTMLResponse)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
@@ -38,10 +38,12 @@ def principal(
     return found
 
 
-def needs(scope: str) -> Callable[[Principal], Principal]:
-    """A dependency: the principal, who has ``scope``. Problem: not-allowed."""
+def needs(scope: str, known_by: Callable[..., Principal] = principal) -> Callable[[Principal], Principal]:
+    """A dependency: who is ``known_by`` another, and has ``scope``. Problem: not-allowed."""
 
-    def check(who: Annotated[Principal, Depends(principal)]) -> Principal:
+    known: Any = Depends(known_by)
+
+    def check(who: Principal = known) -> Principal:
         if not who.may(scope):
             raise Problem("not-allowed", f"{who.account} does not have the scope {scope!r}")
         return who

@@ -9,11 +9,11 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 
 from feedapi import services
-from feedapi.identity import Operator
+from feedapi.identity import Operator, needs
 from feedapi.problems import Problem, responses
-from feedapi.studio import Visitor, render
+from feedapi.studio import render, visitor
 from moderation.accounts import Principal
-from moderation.store import Job, Store
+from moderation.store import Job
 from moderation.store.figures import Figures, figures
 
 router = APIRouter(tags=["operation"])
@@ -42,14 +42,7 @@ class JobList(BaseModel):
     items: list[JobItem]
 
 
-def overseer(who: Visitor) -> Principal:
-    """Who is signed in and operates this installation. Problem: not-allowed."""
-    if not who.may("operate"):
-        raise Problem("not-allowed", f"{who.account} does not have the scope 'operate'")
-    return who
-
-
-Overseer = Annotated[Principal, Depends(overseer)]
+Overseer = Annotated[Principal, Depends(needs("operate", visitor))]
 
 
 @router.get("/v1/jobs", responses=responses("not-signed-in", "not-allowed"))
@@ -60,8 +53,8 @@ def list_jobs(
 ) -> JobList:
     """Jobs in one state: by default those that failed for good."""
     del who
-    found = [one for one in services.of(request).store.queue.jobs() if one.state == state]
-    return JobList(items=[_item(one) for one in found[:MOST]])
+    found = services.of(request).store.queue.listed(state, limit=MOST)
+    return JobList(items=[_item(one) for one in found])
 
 
 @router.post(
@@ -72,11 +65,11 @@ def requeue(request: Request, who: Operator, job: Annotated[int, Path(ge=1, le=2
     """Let a dead job be tried again."""
     del who
     store = services.of(request).store
-    found = _find(store, job)
+    found = store.queue.job(job)
     if found.state != "dead":
         raise Problem("conflict", f"job {job} is {found.state}: only dead ones can be tried again")
     store.queue.revive(found)
-    return _item(_find(store, job))
+    return _item(store.queue.job(job))
 
 
 @router.get("/operate", response_class=HTMLResponse, include_in_schema=False)
@@ -85,7 +78,6 @@ def page(request: Request, who: Overseer) -> Response:
     store = services.of(request).store
     with store.reading() as connection:
         now = figures(connection)
-    dead = [one for one in store.queue.jobs() if one.state == "dead"]
     arena = services.of(request).arena
     return render(
         request,
@@ -94,7 +86,7 @@ def page(request: Request, who: Overseer) -> Response:
         now=now,
         states=STATES,
         bars=_bars(now),
-        dead=dead[:MOST],
+        dead=store.queue.listed("dead", limit=MOST),
         players=arena.players,
         capacity=arena.capacity,
     )
@@ -113,13 +105,6 @@ def _bars(now: Figures) -> list[tuple[str, float, float, str]]:
         )
         for one in parts
     ]
-
-
-def _find(store: Store, job: int) -> Job:
-    for one in store.queue.jobs():
-        if one.id == job:
-            return one
-    raise Problem("not-found", f"no job {job}")
 
 
 def _item(job: Job) -> JobItem:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from moderation.store import Store
+from moderation.options import Home, home_store, refuse
 
-BAD_INPUT = 2
-Home = Annotated[
-    Path | None, typer.Option(help="Where everything is kept; default $FIRSTPLAY_HOME, else .firstplay.")
-]
 Name = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name of the account.", show_default=False)]
 
 
@@ -36,7 +30,7 @@ def list_accounts(home: Home = None) -> None:
     """Everybody, with their roles."""
     from moderation.store import accounts
 
-    with _store(home).reading() as connection:
+    with home_store(home).reading() as connection:
         for one in accounts.accounts(connection):
             typer.echo(f"{one.id}  {', '.join(sorted(one.roles))}{'  (disabled)' if one.disabled else ''}")
 
@@ -49,11 +43,11 @@ def create(
     """Let somebody in, and print a key that can do all that they may. Exit code 2: a bad name or role."""
     from moderation.accounts import BadAccount, create_account, create_key
 
-    store = _store(home)
+    store = home_store(home)
     try:
         create_account(store, account, role)
     except BadAccount as error:
-        _refuse(error)
+        refuse(f"error: {error}")
     typer.echo(create_key(store, account, label="made with the account"))
 
 
@@ -62,10 +56,10 @@ def disable_account(account: Name, home: Home = None) -> None:
     from moderation.store import NotFound, accounts
 
     try:
-        with _store(home).writing() as tx:
+        with home_store(home).writing() as tx:
             accounts.disable(tx.connection, account)
     except NotFound as error:
-        _refuse(error)
+        refuse(f"error: {error}")
 
 
 def keys(account: Name, home: Home = None) -> None:
@@ -74,7 +68,7 @@ def keys(account: Name, home: Home = None) -> None:
 
     from moderation.store import accounts
 
-    with _store(home).reading() as connection:
+    with home_store(home).reading() as connection:
         found = accounts.keys(connection, account)
     for one in found:
         made = datetime.fromtimestamp(one.created, UTC).strftime("%Y-%m-%d")
@@ -95,9 +89,9 @@ def key(
 
     lifetime = None if days is None else days * 86_400
     try:
-        typer.echo(create_key(_store(home), account, scope or (), label, lifetime))
+        typer.echo(create_key(home_store(home), account, scope or (), label, lifetime))
     except (BadAccount, NotFound) as error:
-        _refuse(error)
+        refuse(f"error: {error}")
 
 
 def revoke_key(
@@ -109,19 +103,7 @@ def revoke_key(
     from moderation.store import NotFound, accounts
 
     try:
-        with _store(home).writing() as tx:
+        with home_store(home).writing() as tx:
             accounts.revoke(tx.connection, account, key_id)
     except NotFound as error:
-        _refuse(error)
-
-
-def _store(home: Path | None) -> Store:
-    from moderation.cli import home_folder
-    from moderation.store import open_store
-
-    return open_store(home_folder(home))
-
-
-def _refuse(error: Exception) -> None:
-    typer.echo(f"error: {error}", err=True)
-    raise typer.Exit(BAD_INPUT) from None
+        refuse(f"error: {error}")

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from moderation.accounts_cli import BAD_INPUT, Home
 from moderation.cases.reasons import Outcome, Reason
+from moderation.options import AsJson, Home, home_store, refuse
 
 if TYPE_CHECKING:
     from moderation.accounts import Principal
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from moderation.store import Store
     from moderation.store.cases import Case
 
-AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 Who = Annotated[
     str, typer.Option("--as", help="Account that acts: a moderator or senior.", show_default=False)
 ]
@@ -72,7 +70,7 @@ def list_cases(
     """Open cases: the worst first, then those that most people met, then the first that is due."""
     from moderation.cases import queue
 
-    found = [one for one in queue.waiting(_store(home)) if reason in (None, one.reason)]
+    found = [one for one in queue.waiting(home_store(home)) if reason in (None, one.reason)]
     if as_json:
         _echo_json([_told(one) for one in found])
         return
@@ -98,7 +96,7 @@ def show(
     from moderation.cases.appeals import evidence, is_blind
     from moderation.cases.reading import dossier
 
-    store = _store(home)
+    store = home_store(home)
     with _refusing():
         person = _person(store, who)
         blind = is_blind(_case(store, case))
@@ -120,7 +118,7 @@ def claim_case(
     """Take a case; whoever has it keeps it longer. Exit code 2: none waits, or it is not for this person."""
     from moderation.cases import queue
 
-    store = _store(home)
+    store = home_store(home)
     with _refusing():
         found = queue.claim(store, _person(store, who), case, lease=minutes * 60)
     _tell(found, as_json)
@@ -130,7 +128,7 @@ def release_case(case: Number, who: Who, home: Home = None, as_json: AsJson = Fa
     """Give a case back undecided. Exit code 2: this person does not have it."""
     from moderation.cases import queue
 
-    store = _store(home)
+    store = home_store(home)
     with _refusing():
         found = queue.release(store, _person(store, who), case)
     _tell(found, as_json)
@@ -145,7 +143,7 @@ def add_note(
     """Write something down about a case. Exit code 2: no such case, or not for this person."""
     from moderation.cases import queue
 
-    store = _store(home)
+    store = home_store(home)
     with _refusing():
         queue.note(store, _person(store, who), case, text)
 
@@ -160,7 +158,7 @@ def escalate_case(
     """Leave a case that one has to seniors. Exit code 2: this person does not have it."""
     from moderation.cases import queue
 
-    store = _store(home)
+    store = home_store(home)
     with _refusing():
         found = queue.escalate(store, _person(store, who), case, reason)
     _tell(found, as_json)
@@ -170,7 +168,7 @@ def sweep_leases(home: Home = None) -> None:
     """Let cases wait again whose claim has lapsed; every claim does so, too."""
     from moderation.cases import queue
 
-    for case in queue.sweep(_store(home)):
+    for case in queue.sweep(home_store(home)):
         typer.echo(f"case {case} waits again")
 
 
@@ -195,7 +193,7 @@ def decide_case(
     from moderation.pipeline import policy_bundle
     from moderation.store.cases import Status
 
-    store = _store(home)
+    store = home_store(home)
     choice = Choice(outcome, tuple(rule or ()), reason, law)
     with _refusing():
         found = decide(store, _person(store, who), case, choice, policy_bundle(store))
@@ -217,7 +215,7 @@ def approve_case(
     from moderation.cases import decide
     from moderation.pipeline import policy_bundle
 
-    store = _store(home)
+    store = home_store(home)
     with _refusing():
         person = _person(store, who)
         if disagree is not None:
@@ -241,10 +239,10 @@ def appeal_decision(
     from moderation.cases.appeals import appeal
     from moderation.cli import find_world
 
-    store = _store(home)
+    store = home_store(home)
     versions = find_world(store, world)
     if not versions:
-        _refuse(f"no world {world!r}: `firstplay worlds` lists them")
+        refuse(f"error: no world {world!r}: `firstplay worlds` lists them")
     with _refusing():
         found = appeal(store, who, versions[-1].id, text)
     _tell(found, as_json)
@@ -257,7 +255,7 @@ def show_quality(since: Since = None, home: Home = None, as_json: AsJson = False
     """How far people agree with automatic decisions, how appeals end, and how long cases take."""
     from moderation.cases.quality import quality
 
-    found = quality(_store(home), time.time(), _seconds(since))
+    found = quality(home_store(home), time.time(), _seconds(since))
     if as_json:
         _echo_json(asdict(found))
         return
@@ -273,7 +271,7 @@ def export_statements(
     """Statements of reasons, as the EU's transparency database takes them, all of them, oldest first."""
     from moderation.cases import audit, statements
 
-    told = audit.statements(_store(home), _seconds(since))
+    told = audit.statements(home_store(home), _seconds(since))
     _stream(statements.json_lines(told) if form == "jsonl" else statements.csv_lines(told))
 
 
@@ -281,7 +279,7 @@ def export_audit(home: Home = None) -> None:
     """Every change of state, case, action, ruling, statement and breaker in order, as JSON Lines."""
     from moderation.cases import audit
 
-    _stream(audit.lines(_store(home)))
+    _stream(audit.lines(home_store(home)))
 
 
 def show_breakers(
@@ -299,7 +297,7 @@ def show_breakers(
     """
     from moderation.cases import breakers
 
-    store = _store(home)
+    store = home_store(home)
     if reset is not None:
         with _refusing():
             breakers.reset(store, reset, _person(store, who or "", "policies").account, reason)
@@ -406,13 +404,6 @@ def _stream(lines: Iterable[str]) -> None:
 # -- parts ------------------------------------------------------------------------------------------------
 
 
-def _store(home: Path | None) -> Store:
-    from moderation.cli import home_folder
-    from moderation.store import open_store
-
-    return open_store(home_folder(home))
-
-
 def _person(store: Store, name: str, scope: str = "cases") -> Principal:
     """Somebody by name, on the word of whoever may run commands here. Raises NotFound, MayNot."""
     from moderation.accounts import Principal, scopes_of
@@ -450,9 +441,4 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except (Conflict, LeaseLost, NotFound, MayNot, IllegalTransition, ValueError) as error:
-        _refuse(str(error))
-
-
-def _refuse(said: str) -> None:
-    typer.echo(f"error: {said}", err=True)
-    raise typer.Exit(BAD_INPUT) from None
+        refuse(f"error: {error}")

@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from moderation.options import AsJson, refuse
 
 if TYPE_CHECKING:
     from moderation.detectors.base import Detector
@@ -16,9 +18,6 @@ if TYPE_CHECKING:
     from moderation.evaluation.labelled import LabelledSet
     from moderation.evaluation.runner import Measurement
 
-BAD_INPUT = 2
-
-AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 Sets = Annotated[
     list[Path] | None,
     typer.Option(
@@ -112,7 +111,7 @@ def evaluate_detectors(
     from moderation.evaluation.runner import evaluate
 
     if store and part != "heldout":
-        _fail("only what is measured on the held-out part may be stored; leave --part out")
+        refuse("only what is measured on the held-out part may be stored; leave --part out")
     with _told():
         detectors = _detectors(names or ())
         labelled = [one.part(part) for one in _sets(sets, names or ())]
@@ -148,7 +147,7 @@ def calibrate_detector(
     with _told():
         found = _sets(sets, (name,))
         if len(found) != 1:
-            _fail(f"calibrate on one set, not on {len(found)}: name it with --set")
+            refuse(f"calibrate on one set, not on {len(found)}: name it with --set")
         detector = load(name, _setup(), calibrate=False)
         fitted = calibration.fit(detector, found[0], method)
         path = calibration.store(fitted, detector.card, into)
@@ -182,12 +181,7 @@ def _told() -> Iterator[None]:
         BundleError, CalibrationError, LabelledSetError, MeasuredError, ModelError, NothingToEvaluate,
         RegistryError,
     ) as error:  # fmt: skip
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(BAD_INPUT) from None
+        refuse(error)
 
 
 def _detectors(names: Sequence[str]) -> dict[str, Detector[Any]]:

@@ -9,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from moderation.cases.statements import Basis, by_person, unquoted
-from moderation.states import TRANSITIONS, WorldState
+from moderation.states import TAINTED, TRANSITIONS, WorldState
 from moderation.store import Conflict, NotFound, Store, Transaction, Version
 from moderation.store.families import Member, ancestors, descendants
 from policies.types import Finding
 
-TAINTED = frozenset({WorldState.TAKEN_DOWN, WorldState.QUARANTINED})
-"""What has to make people look at the remixes too."""
 _SERVED = frozenset({WorldState.PUBLISHED, WorldState.SUSPENDED})
 _OPEN = WorldState.INCONCLUSIVE
 _DOWN = (WorldState.SUSPENDED, WorldState.TAKEN_DOWN)

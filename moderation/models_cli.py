@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from moderation.options import AsJson
+
 if TYPE_CHECKING:
     from worldmodel.store.fetch import Status
 
 _GOOD = {"cached", "installed"}
 
 Names = Annotated[list[str] | None, typer.Argument(help="Names as `firstplay models list` shows them.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 def register_models(app: typer.Typer) -> None:

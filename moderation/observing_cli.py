@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from moderation.options import AsJson, Home, home_folder
 
 if TYPE_CHECKING:
     from moderation.store.figures import Figures
 
 BROKEN = 1
 COLOURS = {"ok": "green", "warning": "yellow", "broken": "red"}
-Home = Annotated[
-    Path | None, typer.Option(help="Where everything is kept; default $FIRSTPLAY_HOME, else .firstplay.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 def register_observing(app: typer.Typer) -> None:
@@ -28,7 +25,6 @@ def register_observing(app: typer.Typer) -> None:
 
 def status(home: Home = None, as_json: AsJson = False) -> None:
     """How many worlds and jobs there are, how long they wait, and what the work has cost."""
-    from moderation.cli import home_folder
     from moderation.store import open_store
     from moderation.store.figures import figures
 
@@ -70,7 +66,6 @@ def doctor(home: Home = None, as_json: AsJson = False) -> None:
     """
     from rich.console import Console
 
-    from moderation.cli import home_folder
     from moderation.observing.doctor import examine
 
     found = []

@@ -32,7 +32,7 @@ def home_store(given: Path | None) -> Store:
     return open_store(home_folder(given))
 
 
-def refuse(error: Exception, code: int = BAD_INPUT) -> NoReturn:
+def refuse(error: Exception | str, code: int = BAD_INPUT) -> NoReturn:
     """Say what is wrong, and end the command."""
     typer.echo(str(error), err=True)
     raise typer.Exit(code) from None

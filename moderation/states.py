@@ -145,6 +145,8 @@ WITH_PEOPLE = frozenset(
     }
 )
 """People have a case of it open."""
+TAINTED = frozenset({_S.TAKEN_DOWN, _S.QUARANTINED})
+"""Its remixes cannot be played either, and people have to look at them too."""
 WORKING = frozenset({_S.SUBMITTED, _S.SCREENING, _S.EXPLORING, _S.SCANNING, _S.DECIDING})
 """The pipeline is at work on it."""
 DECIDED = frozenset(WorldState) - WORKING

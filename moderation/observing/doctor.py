@@ -140,7 +140,7 @@ def _device(home: Path) -> Finding:
 
 def _dead_jobs(home: Path) -> Finding:
     store = open_store(home)
-    dead = [job for job in store.queue.jobs() if job.state == "dead"]
+    dead = store.queue.listed("dead", limit=1_000_000)
     store.close()
     if not dead:
         return Finding("jobs", "ok", "none is dead")

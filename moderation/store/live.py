@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import JSON, Column, Float, ForeignKey, Integer, String, Table, func, select
 
 from bots.recording import Playthrough
-from moderation.states import WorldState
+from moderation.states import TAINTED, WorldState
 from moderation.store import tables as t
 from moderation.store.database import insert_new
 from moderation.store.rows import playthrough_of, playthrough_row
@@ -41,8 +41,6 @@ live_reports = Table(
     Column("at", Float, nullable=False),
 )
 
-GONE = frozenset({WorldState.TAKEN_DOWN, WorldState.QUARANTINED})
-"""States of a world in which its remixes cannot be played either."""
 MOST_SEEDS = 64
 """Playthroughs of people that an exploration repeats."""
 
@@ -192,7 +190,7 @@ def _made_from_gone(connection: Connection, parent: str | None) -> bool:
         ).first()
         if newest is None:
             return False
-        if newest.state in GONE:
+        if newest.state in TAINTED:
             return True
         parent = newest.remix_of
     return False

@@ -90,7 +90,7 @@ class Transaction:
             .where(t.versions.c.id == version)
             .values(state=to, revision=row.revision + 1, updated=now)
         )
-        announce(self, version, to, reason, row.revision + 1)
+        announce(self, row, to, reason, row.revision + 1)
         follow(self.connection, event, row, to, reason, now, basis)
         return event
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from moderation.states import WorldState
 from moderation.store import tables as t
@@ -114,15 +114,14 @@ def deliveries(connection: Connection, webhook: str, most: int = 100) -> list[De
     return [Delivery(r.event, r.kind, r.status, r.error, r.seconds, r.at) for r in rows]
 
 
-def announce(tx: Transaction, version: str, state: WorldState, reason: str, revision: int) -> None:
-    """Queue a message about a change of state to every webhook of the version's creator."""
+def announce(tx: Transaction, version: Row[Any], state: WorldState, reason: str, revision: int) -> None:
+    """Queue a message about a change of state to every webhook of the creator of a version (its row)."""
     if state not in TOLD:
         return
-    about = tx.version(version)
-    data = {"world": about.world, "version": version, "state": str(state), "reason": reason}
-    for one in webhooks(tx.connection, about.creator):
+    data = {"world": version.world, "version": version.id, "state": str(state), "reason": reason}
+    for one in webhooks(tx.connection, version.creator):
         if one.disabled is None:
-            queue_message(tx, one, f"{version[:16]}-{revision}", f"version.{state}", data)
+            queue_message(tx, one, f"{version.id[:16]}-{revision}", f"version.{state}", data)
 
 
 def queue_message(tx: Transaction, webhook: Webhook, event: str, kind: str, data: Mapping[str, Any]) -> None:
