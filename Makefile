@@ -1,6 +1,7 @@
 # make demo   set everything up, let the bots play the example worlds, and say where to look
 # make test   every check of this repository, in the same environment
 # make serve  the feed of cleared worlds on http://127.0.0.1:8000
+# make web    compile the pages' TypeScript after a change of it (what it makes is committed)
 #
 # Debian packages in use: python3-venv, npm, libgl1 and libglib2.0-0; the tests also use chromium, espeak-ng,
 # flite and fonts-dejavu-core.
@@ -15,7 +16,7 @@ INSTALLED := .venv/installed
 # One thread per process: small batches on shared cores are slower with more.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test serve models format clean
+.PHONY: demo test serve web models format clean
 .DEFAULT_GOAL := demo
 
 # `review` exits with 1 when it cleared some worlds and stopped others, as it should here.
@@ -37,6 +38,9 @@ test: models
 serve: $(INSTALLED)
 	$(BIN)/firstplay serve
 
+web:
+	cd feedapi/web && npm install --ignore-scripts --no-package-lock --no-audit --no-fund && npx tsc
+
 models: $(INSTALLED)
 	@$(BIN)/firstplay models fetch --all
 
@@ -51,4 +55,4 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv feedapi/web/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

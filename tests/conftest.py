@@ -37,7 +37,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(BROKER_VARIABLE, raising=False)
 
 
-def _missing(what: str) -> NoReturn:
+def missing(what: str) -> NoReturn:
     """Where tests must pass, what is missing fails them."""
     pytest.fail(what) if os.environ.get("CI") else pytest.skip(what)
 
@@ -49,7 +49,7 @@ def postgresql() -> Iterator[Server]:
     try:
         server.prepare()
     except OperationalError as error:
-        _missing(f"no PostgreSQL at {server.url}: {error.orig}")
+        missing(f"no PostgreSQL at {server.url}: {error.orig}")
     yield server
     server.close()
 
@@ -77,7 +77,7 @@ def each_broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         with Connection(url, connect_timeout=2) as connection:
             connection.ensure_connection(max_retries=1, timeout=2)
     except OSError as error:
-        _missing(f"no broker at {url}: {error}")
+        missing(f"no broker at {url}: {error}")
     monkeypatch.setenv(BROKER_VARIABLE, url)
     monkeypatch.setenv(PREFIX_VARIABLE, f"test-{uuid.uuid4().hex[:8]}")
     yield url
@@ -90,7 +90,7 @@ def each_broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, without a window; where tests must pass, its absence fails them."""
     if not CHROMIUM.exists():
-        _missing(f"{CHROMIUM} is missing: apt-get install chromium")
+        missing(f"{CHROMIUM} is missing: apt-get install chromium")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         yield chromium
