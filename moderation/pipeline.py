@@ -172,34 +172,36 @@ def submit(store: Store, package: WorldPackage, request: Request, policy_hash: s
 
 
 def ask(store: Store, version: str, request: Request, policy_hash: str) -> None:
-    """Queue what a review of a known version still needs; nothing while people have it in hand."""
-    exploration = request.exploration(version)
-    decided = store.decision(version, exploration, policy_hash) or store.decision(version, None, policy_hash)
-    if decided is not None:
-        return
-    row = store.version(version)
-    if row.state in DECIDED - REVIEWABLE:
-        return
+    """Queue what a review of a known version still needs; nothing while people have it in hand.
+
+    Whoever asks for the same version at the same time waits, and then finds it asked for.
+    """
     with store.writing() as tx:
-        tx.add_exploration(
-            exploration,
-            version,
-            request.seed,
-            request.model,
-            request.model_sha256,
-            request.budget,
-            (request.play(version), request.detectors),
-        )
-        if request.player is not None and not store.pieces(exploration, _PLAYER):
-            tx.add_piece(exploration, _PLAYER, 0, request.player)
-        tx.set_exploration(version, exploration)
-        if row.state in (WorldState.SUBMITTED, WorldState.SCREENING):
-            _screen(tx, row)
-        elif row.exploration != exploration or row.state in REVIEWABLE:
-            _again(tx, row, exploration, request, policy_hash)
+        if not _ask(tx, version, request, policy_hash):
+            return
     dead = [job for job in store.queue.jobs(version) if job.state == "dead"]
     if dead:
         store.queue.revive(*dead)
+
+
+def _ask(tx: Transaction, version: str, request: Request, policy_hash: str) -> bool:
+    """Whether there is anything to review."""
+    row = tx.version(version, hold=True)
+    exploration = request.exploration(version)
+    if row.state in DECIDED - REVIEWABLE or tx.is_decided(version, (exploration, None), policy_hash):
+        return False
+    looks = (request.play(version), request.detectors)
+    tx.add_exploration(
+        exploration, version, request.seed, request.model, request.model_sha256, request.budget, looks
+    )
+    if request.player is not None:
+        tx.add_piece(exploration, _PLAYER, 0, request.player, again=True)
+    tx.set_exploration(version, exploration)
+    if row.state in (WorldState.SUBMITTED, WorldState.SCREENING):
+        _screen(tx, row)
+    elif row.exploration != exploration or row.state in REVIEWABLE:
+        _again(tx, row, exploration, request, policy_hash)
+    return True
 
 
 def _screen(tx: Transaction, version: Version) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -308,6 +309,32 @@ def test_a_fitted_player_plays_the_sessions_and_is_another_exploration(copy: Sto
     assert copy.version(version).exploration == name
     assert {p.player for p in played if p.arm == "sample"} == {f"model-1/{quick.sha256[:12]}"}
     assert len(copy.decisions(version)) == 2
+
+
+def test_two_who_ask_for_one_version_at_once_ask_once(each_database: str, tmp_path: Path) -> None:
+    """Both have begun before either may write, and both want sessions by the same fitted player."""
+    from bots.playermodel import DEFAULT
+
+    store = open_store(tmp_path / "store", each_database)
+    fitted = replace(request(), player=asdict(DEFAULT.parameters))
+    version = package(tmp_path / "w").sha256
+    with store.writing() as tx:
+        tx.submit(version, "meadow", "Meadow", "p", {}, "x", None)
+    others = [open_store(tmp_path / "store", each_database) for _ in range(2)]
+
+    with ThreadPoolExecutor() as pool:
+        with store.writing() as tx:
+            tx.version(version, hold=True)
+            asking = [pool.submit(pipeline.ask, other, version, fitted, "a policy") for other in others]
+            time.sleep(0.5)  # for both to come as far as they can
+        for one in asking:
+            one.result(timeout=60)
+
+    assert [job.kind for job in store.queue.jobs()] == ["intake"]
+    assert len(store.history(version)) == 2
+    assert list(store.pieces(fitted.exploration(version), "player")) == [0]
+    for opened in (store, *others):
+        opened.close()
 
 
 def test_a_world_that_a_newer_compiler_makes_otherwise_is_explored_again(

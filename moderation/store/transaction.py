@@ -176,10 +176,10 @@ class Transaction:
         self._log(version, None, WorldState.SUBMITTED, LOCAL, "submitted", None, 0, f"submit:{version}")
         return True
 
-    def version(self, version: str) -> Version:
-        """As in this transaction. Raises NotFound."""
+    def version(self, version: str, *, hold: bool = False) -> Version:
+        """As in this transaction; held, nobody else changes it before the end. Raises NotFound."""
         query = select(t.versions, t.worlds.c.title).join(t.worlds).where(t.versions.c.id == version)
-        row = self.connection.execute(query).first()
+        row = self.connection.execute(query.with_for_update(of=t.versions) if hold else query).first()
         if row is None:
             raise NotFound(f"no world version {version}")
         return version_of(row)
@@ -204,6 +204,13 @@ class Transaction:
         if row is None or row.exploration is None:
             raise NotFound(f"world version {version} is not being explored")
         return str(row.exploration)
+
+    def is_decided(self, version: str, explorations: Sequence[str | None], policy_hash: str) -> bool:
+        """Whether a policy has decided any of these explorations, None for what the media alone says."""
+        d = t.decisions.c
+        which = d.version == version, d.exploration.in_([one or "" for one in explorations])
+        query = select(d.id).where(*which, d.policy_hash == policy_hash)
+        return self.connection.execute(query.limit(1)).first() is not None
 
     def verdict_against(self, version: str, exploration: str, policy_hash: str, since: int = 0) -> str | None:
         """The worst that the same policy said of another exploration of this version, None if nothing.
@@ -296,14 +303,21 @@ class Transaction:
             )
 
     def add_piece(
-        self, exploration: str, phase: str, ordinal: int, result: Any = None, blob: str | None = None
+        self,
+        exploration: str,
+        phase: str,
+        ordinal: int,
+        result: Any = None,
+        blob: str | None = None,
+        *,
+        again: bool = False,
     ) -> None:
-        """Mark a piece of a phase as finished."""
-        self.connection.execute(
-            t.pieces.insert().values(
-                exploration=exploration, phase=phase, ordinal=ordinal, result=result, blob=blob
-            )
-        )
+        """Mark a piece of a phase as finished; ``again`` leaves one that is there as it is."""
+        piece = {"exploration": exploration, "phase": phase, "ordinal": ordinal, "result": result}
+        if again:
+            self._insert_new(t.pieces, **piece, blob=blob)
+        else:
+            self.connection.execute(t.pieces.insert().values(**piece, blob=blob))
 
     def add_findings(self, version: str, exploration: str | None, findings: Sequence[Finding]) -> None:
         """The same finding twice is one."""
