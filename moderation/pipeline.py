@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from moderation.detectors.base import Detector, Picture
     from moderation.probe import DetectorProbe
     from policies.bundle import Bundle
-    from policies.types import Finding
+    from policies.types import DetectorRun, Finding
     from worldmodel.compiled import CompiledWorld
     from worldmodel.package import WorldPackage
     from worldmodel.protocol import WorldModel
@@ -236,6 +236,11 @@ def explore_next(tx: Transaction, version: str, why: str) -> None:
     _queue(tx, "explore", version, tx.current_exploration(version))
 
 
+def _unplayed(version: Version, findings: list[Finding], runs: list[DetectorRun]) -> Decided:
+    """A version of which nothing but its media is known."""
+    return Decided(version.id, "", version.remix_of is not None, NOT_PLAYED, findings, runs)
+
+
 def _condemn(tx: Transaction, world: Decided, decision: Decision, said: Sequence[shadow.Shadowed]) -> bool:
     """As ``condemn``, with what the shadows say."""
     rejected = condemn(tx, world.version, decision, of_media(decision, world.findings))
@@ -328,7 +333,7 @@ class Stages:
         looked = look_at_media(self.store, version.id, self.detectors)
         findings = [one for report in looked.values() for one in report.findings]
         runs = [run for report in looked.values() for run in report.runs]
-        world = Decided(version.id, "", version.remix_of is not None, NOT_PLAYED, findings, runs)
+        world = _unplayed(version, findings, runs)
         decision = self._decide(world)
         said = shadow.beside(self._shadows(), world, decision) if condemned(decision) else []
         with work.commit(done=True) as tx:
@@ -411,8 +416,8 @@ class Stages:
 
     def _decide_by_media(self, work: Work, version: Version) -> None:
         """What the media alone had condemned is condemned by this policy too, or played after all."""
-        findings, runs = self.store.findings(version.id), self.store.detector_runs(version.id)
-        world = Decided(version.id, "", version.remix_of is not None, NOT_PLAYED, findings, runs)
+        findings = self.store.findings(version.id)
+        world = _unplayed(version, findings, self.store.detector_runs(version.id))
         decision = self._decide(world)
         said = shadow.beside(self._shadows(), world, decision)
         with work.commit(done=True) as tx:

@@ -94,12 +94,7 @@ class DetectorProbe:
 
 def probe_of(detectors: Detectors, bundle: Bundle) -> DetectorProbe | None:
     """The probe of a review; None where no cheap detector is asked about play."""
-    asked = {
-        use.name
-        for rule in bundle.rules
-        if Source.PLAYTHROUGH in rule.spec.scope
-        for use in rule.spec.detectors
-    }
+    asked = {use.name for rule in _of_play(bundle) for use in rule.spec.detectors}
     chosen = [one for one in cheap(detectors) if one.card.name in asked]
     return DetectorProbe(chosen, bundle) if chosen else None
 
