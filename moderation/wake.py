@@ -14,6 +14,7 @@ import errno
 import os
 import select
 import socket
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -71,6 +72,7 @@ class LocalWaker:
     def __init__(self, home: Path) -> None:
         self._folder = bells(home)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        weakref.finalize(self, self._socket.close)
 
     def __call__(self, ready: Sequence[ReadyJob]) -> None:
         queues = {job.queue for job in ready}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -74,11 +75,15 @@ class StillOpen(RuntimeError):
 
 
 class Database:
-    """Connections and transactions; shared by the threads of one process."""
+    """Connections and transactions; shared by the threads of one process.
+
+    Idle connections are closed by ``close``, else when nobody refers to the database any more.
+    """
 
     def __init__(self, url: URL) -> None:
         self.url = url
         self._engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
+        weakref.finalize(self, self._engine.dispose)
 
     @property
     def kind(self) -> str:
