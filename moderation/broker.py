@@ -30,8 +30,12 @@ LONGEST_VARIABLE = "FIRSTPLAY_LONGEST_JOB"
 TASK = "firstplay.work"
 PROBE = "firstplay.probe"
 _LONGEST = 1500.0
-_SULK = 1.0
-"""Seconds for which a broker that did not answer is not asked again, so that commits do not wait for it."""
+_SULK, _LONGEST_SULK = 1.0, 4.0
+"""Seconds for which a broker that did not answer is not asked again, so that commits do not wait for it; they
+double while it stays silent."""
+_ANSWER, _HEARS = 2.0, 10.0
+"""Seconds in which a broker must answer whoever asks it something, and whoever only listens. Commits and the
+thread that keeps leases ask."""
 _LOSING = {
     "filesystem": "Celery's file transport loses tasks when a worker is killed",
     "sqla": "Celery's SQL transport loses tasks that a killed worker held",
@@ -80,13 +84,13 @@ def _prefix() -> str:
     return os.environ.get(PREFIX_VARIABLE) or "firstplay"
 
 
-def celery_app(url: str) -> Celery:
-    """The same app for the same settings, in one process."""
-    return _app(url, _prefix(), longest_job())
+def celery_app(url: str, *, listens: bool = False) -> Celery:
+    """The same app for the same settings, in one process; ``listens`` for a worker that consumes."""
+    return _app(url, _prefix(), longest_job(), _HEARS if listens else _ANSWER)
 
 
 @lru_cache(maxsize=4)
-def _app(url: str, prefix: str, longest: float) -> Celery:
+def _app(url: str, prefix: str, longest: float, patience: float) -> Celery:
     try:
         from celery import Celery
     except ModuleNotFoundError:
@@ -107,20 +111,20 @@ def _app(url: str, prefix: str, longest: float) -> Celery:
         broker_connection_max_retries=None,
         broker_connection_timeout=2,
         broker_heartbeat=10,
-        broker_transport_options=_transport_options(url, prefix, longest),
+        broker_transport_options=_transport_options(url, prefix, longest, patience),
         visibility_timeout=longest + 300,
         task_default_queue=f"{prefix}.cpu",
     )
     return app
 
 
-def _transport_options(url: str, prefix: str, longest: float) -> dict[str, Any]:
+def _transport_options(url: str, prefix: str, longest: float, patience: float) -> dict[str, Any]:
     if not url.startswith("redis"):
         return {"confirm_publish": True}
     return {
         "visibility_timeout": longest + 300,
         "global_keyprefix": f"{prefix}:",
-        "socket_timeout": 10,
+        "socket_timeout": patience,
         "socket_connect_timeout": 2,
         "socket_keepalive": True,
         "health_check_interval": 10,
@@ -133,6 +137,7 @@ class BrokerWaker:
     def __init__(self, url: str) -> None:
         self._app = celery_app(url)
         self._silent_until = 0.0
+        self._sulk = _SULK
 
     def __call__(self, ready: Sequence[ReadyJob]) -> None:
         if time.monotonic() < self._silent_until:
@@ -148,8 +153,10 @@ class BrokerWaker:
                         retry=False,
                         ignore_result=True,
                     )
+            self._sulk = _SULK
         except Exception as error:  # noqa: BLE001 - every transport has its own; the sweeper wakes again
-            self._silent_until = time.monotonic() + _SULK
+            self._silent_until = time.monotonic() + self._sulk
+            self._sulk = min(2 * self._sulk, _LONGEST_SULK)
             _log.warning("the broker took no message, the sweeper will send it again: %s", error)
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from moderation.broker import BROKER_VARIABLE, BadBroker, celery_app, queue_name, waiting
-from moderation.jobs import Handler, Local, Terms, Work, open_carrier
+from moderation.jobs import Handler, Local, Terms, Work, Worker, open_carrier
 from moderation.jobs.on_celery import OnCelery
 from moderation.jobs.sweeping import remind
-from moderation.store import Store, open_store
+from moderation.store import QUEUES, Store, open_store
 from tests.servers import Server
 
 TERMS = Terms(lease=20.0, heartbeat=0.2, sweep=0.2, poll=30.0)  # so that only a bell or a sweep can wake
@@ -172,6 +173,26 @@ def test_a_broker_that_is_gone_holds_up_no_commit(tmp_path: Path, monkeypatch: p
 
     assert len(store.queue.jobs()) == 50
     assert time.monotonic() - begun < 10
+
+
+def test_a_broker_that_accepts_and_never_answers_costs_no_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv(BROKER_VARIABLE, f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        store = open_store(tmp_path)
+        with store.writing() as tx:
+            for queue in QUEUES:
+                tx.enqueue("slow", "s", queue, queue=queue)
+        terms = Terms(lease=5.0, heartbeat=0.2, sweep=0.2)
+        with Worker(store, {"slow": slow}, None, terms, ("cpu",)) as worker:
+            working = threading.Thread(target=worker.run_one)
+            working.start()
+            while working.is_alive():
+                assert store.queue.sweep(terms.lease, 9).expired == 0
+                time.sleep(0.1)
+
+    assert [job.state for job in store.queue.jobs()].count("done") == 1
 
 
 def test_a_killed_celery_process_costs_one_try(distributed: Store) -> None:

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
 _TURN = 1.0
 """Seconds for which one message may keep claiming; more is left to the next message."""
-_PROBE_EVERY, _PROBE_PATIENCE = 1 / 6, 1 / 2
-"""Of a lease: so that a silent consumer costs no more time than a machine that is gone."""
+_PROBE_EVERY, _PROBE_PATIENCE = 1 / 10, 1 / 3
+"""Of a lease: so that a silent consumer costs less time than a machine that is gone, with what it takes to
+start another one."""
 _log = logging.getLogger(__name__)
 
 
@@ -87,7 +88,7 @@ def _celery_worker(settings: _Settings, leash: Leash) -> None:
     """Body of the process that holds the connection to the broker."""
     from kombu.entity import Exchange, Queue
 
-    app = celery_app(settings.url)
+    app = celery_app(settings.url, listens=True)
     probe = queue_name(f"probe.{uuid.uuid4().hex[:12]}")
     names = [*map(queue_name, settings.queues), probe]
     options = {probe: {"auto_delete": True, "expires": 600}}

@@ -69,21 +69,19 @@ def remind(store: Store) -> int:
     if url is None:
         return 0
     missing: list[Ready] = []
-    for queue in QUEUES:
-        ready = store.queue.claimable(queue, _AT_ONCE)
-        if ready:
-            missing += ready[_waiting(url, queue) :]
+    try:
+        for queue in QUEUES:
+            ready = store.queue.claimable(queue, _AT_ONCE)
+            if ready:
+                missing += ready[broker.waiting(url, queue) :]
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - every transport has its own
+        _log.warning("the broker does not say what it holds: %s", error)
+        return 0  # one that does not answer for one queue is not asked for the others
     if missing:
         store.wake(missing)
     return len(missing)
-
-
-def _waiting(url: str, queue: str) -> int:
-    try:
-        return broker.waiting(url, queue)
-    except Exception as error:  # noqa: BLE001 - every transport has its own
-        _log.warning("the broker does not say what it holds: %s", error)
-        return _AT_ONCE
 
 
 def _my_turn(home: Path) -> bool:
