@@ -29,6 +29,7 @@ from bots.players import HUMAN, Player
 from bots.probe import Probe
 from bots.recording import EVIDENCE_BATCH, Playthrough
 from bots.risk import unseen_mass
+from bots.rollout import Play, play
 from bots.sample import Episode, sample_batch
 from bots.search import Search
 from worldmodel.compiled import CompiledWorld
@@ -57,6 +58,7 @@ def explore(  # noqa: PLR0913 - one call says all that an exploration is
     probe: Probe | None = None,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    playing: Play = play,
 ) -> Exploration:
     """Explore a world within a budget.
 
@@ -67,11 +69,12 @@ def explore(  # noqa: PLR0913 - one call says all that an exploration is
     (:mod:`bots.playermodel`), is in every sample playthrough. ``probe`` looks at what is reached, and seekers
     go on from where it sees something (:mod:`bots.seekers`); without it nobody looks. ``checkpoint`` is
     written every ``checkpoint_seconds`` and at the end, and gone on from when it is there; the caller removes
-    it once the result is safe. Raises CheckpointMismatch when it belongs to another run, StorageError when it
-    cannot be read.
+    it once the result is safe. ``playing`` plays the rounds of the search: a ``Seat.play`` plays them in one
+    batch with those of other explorations (:mod:`bots.together`). Raises CheckpointMismatch when the
+    checkpoint belongs to another run, StorageError when it cannot be read.
     """
     began = time.monotonic()
-    run = _Run(model, world, budget or Budget(), seed, replay_first, inherit, player, probe)
+    run = _Run(model, world, budget or Budget(), seed, replay_first, inherit, player, probe, playing=playing)
     run.keep = _Keeper(run, checkpoint, checkpoint_seconds)
     report = progress or _silent
     run.keep.load()
@@ -86,7 +89,7 @@ def _silent(_: Progress) -> None:
 
 
 class _Run:
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as explore
         self,
         model: WorldModel,
         world: CompiledWorld,
@@ -96,11 +99,13 @@ class _Run:
         inherit: Legacy | None,
         player: Player,
         probe: Probe | None,
+        *,
+        playing: Play,
     ) -> None:
         self.model, self.world, self.budget, self.seed = model, world, budget, seed
         self.inherit, self.player, self.probe = inherit, player, probe
         self.replay_first = [p.id for p in replay_first]
-        self.search = Search(model, world, budget, seed, replay_first, probe=probe)
+        self.search = Search(model, world, budget, seed, replay_first, probe=probe, playing=playing)
         self.episodes: list[Episode] = []
         self.keep: _Keeper
 

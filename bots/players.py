@@ -318,6 +318,19 @@ class Mixture:
         present = [(p, rows) for p, rows in taken if len(rows)]
         return cls(tuple(p for p, _ in present), tuple(rows for _, rows in present))
 
+    @classmethod
+    def joined(cls, mixtures: Sequence[Mixture], sizes: Sequence[int]) -> Mixture:
+        """Of batches of these sizes, one after the other; the same object in several of them plays once."""
+        players: dict[int, Player] = {}
+        rows: dict[int, list[Tensor]] = {}
+        first = 0
+        for mixture, size in zip(mixtures, sizes, strict=True):
+            for player, own in zip(mixture.players, mixture.rows, strict=True):
+                players[id(player)] = player
+                rows.setdefault(id(player), []).append(own + first)
+            first += size
+        return cls(tuple(players.values()), tuple(torch.cat(rows[key]) for key in players))
+
     def act(self, memory: Memory, view: View, dice: Tensor) -> Tensor:
         """(B,) int64 actions; memories are kept in place."""
         actions = torch.zeros(len(view), dtype=torch.int64, device=dice.device)

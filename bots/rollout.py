@@ -54,6 +54,10 @@ class Trajectory:
         return State(**{f.name: getattr(self.states, f.name).flatten(0, 1) for f in fields(State)})
 
 
+Play = Callable[[WorldModel, State, Mixture, Tensor, int], Trajectory]
+""":func:`play`, or what plays in its place."""
+
+
 def stack(states: list[State]) -> State:
     """One state whose fields are (T, B, ...)."""
     return State(**{f.name: torch.stack([getattr(s, f.name) for s in states]) for f in fields(State)})

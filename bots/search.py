@@ -36,7 +36,7 @@ from bots.players import (
 )
 from bots.probe import Probe
 from bots.recording import EVIDENCE_BATCH, Playthrough
-from bots.rollout import Trajectory, padded_actions, play, replay
+from bots.rollout import Play, Trajectory, padded_actions, play, replay
 from bots.scheduler import Arm, Scheduler
 from bots.seekers import SEEKER, Seekers
 from worldmodel.bank import MAX_SPAWNS
@@ -97,8 +97,12 @@ class Search:
         replay_first: Sequence[Playthrough] = (),
         explorers: Explorers | None = None,
         probe: Probe | None = None,
+        playing: Play = play,
     ) -> None:
-        """``explorers`` explore after a return, in place of EXPLORERS; ``probe`` is what seekers look by."""
+        """``explorers`` explore after a return, in place of EXPLORERS; ``probe`` is what seekers look by;
+        ``playing`` plays the rounds of a search that has no limit of time.
+        """
+        self._playing = playing
         self.model, self.world, self.budget, self.seed = model, world, budget, seed
         self.archive = Archive(world, cells_of(model, world), len(probe.labels) if probe else 0)
         self.seekers = None if probe is None else Seekers(model, world, probe)
@@ -271,8 +275,9 @@ class Search:
         device = self.model.device
         mixture = Mixture.of(players, torch.from_numpy(choice).to(device))
         keys = torch.arange(len(choice), device=device) + key_of(self.seed, _DICE, self.rounds)
-        limited = self.budget.search_seconds is not None
-        return play(self.model, state, mixture, keys, steps, (lambda: self.late) if limited else None)
+        if self.budget.search_seconds is not None:
+            return play(self.model, state, mixture, keys, steps, lambda: self.late)
+        return self._playing(self.model, state, mixture, keys, steps)
 
     def _replay_round(self, batch: list[Playthrough]) -> tuple[Trajectory, Origin]:
         rows = [batch[i % len(batch)] for i in range(EVIDENCE_BATCH)]
