@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from moderation.jobs import Handler, Hopeless, Local, Terms, Work, Worker, orphaned
+from moderation.jobs import Ended, Handler, Hopeless, Local, Terms, Work, Worker, orphaned
 from moderation.store import Job, LeaseLost, Store, open_store
 
 QUICK = Terms(lease=5.0, heartbeat=0.05, failures=3, backoff=0.01, poll=0.05, sweep=0.02)
@@ -216,6 +217,128 @@ def test_a_job_whose_lease_was_taken_over_learns_it_at_its_next_report(store: St
     (job,) = store.queue.jobs()
     assert seen == ["lost"]
     assert (job.state, job.failures) == ("running", 1)
+
+
+class Pairs:
+    """Does several jobs at once, in one thread each; notes how many those were."""
+
+    def __init__(self, one: Handler) -> None:
+        self.one = one
+        self.sizes: list[int] = []
+
+    def __call__(self, work: Work) -> None:
+        self.sizes.append(1)
+        self.one(work)
+
+    def together(self, works: Sequence[Work], ended: Ended) -> None:
+        self.sizes.append(len(works))
+
+        def run(work: Work) -> None:
+            try:
+                self.one(work)
+            except Exception as error:  # noqa: BLE001 - as a handler must
+                ended(work, error)
+            else:
+                ended(work, None)
+
+        with ThreadPoolExecutor(len(works)) as pool:
+            list(pool.map(run, works))
+
+
+def test_several_are_done_at_once_and_one_that_fails_fails_alone(store: Store) -> None:
+    enqueue(store, "a", "bad", "b", "c")
+    enqueue(store, "other", kind="other")
+
+    def picky(work: Work) -> None:
+        time.sleep(0.7)  # longer than the lease: every one of them must be kept
+        if work.job.payload["key"] == "bad" and not work.job.failures:
+            raise ValueError("a bad world")
+        with work.commit(done=True):
+            pass
+
+    pairs = Pairs(picky)
+    handlers = {"note": pairs, "other": note}
+    with Worker(
+        store, handlers, terms=Terms(lease=0.4, heartbeat=0.05, sweep=9, backoff=0), batch=3
+    ) as worker:
+        assert store.queue.sweep(0.4, 9).expired == 0
+        while worker.run_one():
+            pass
+
+    jobs = store.queue.jobs()
+    assert pairs.sizes == [3, 1, 1], (
+        "what failed is tried again alone, and what is of another kind is not taken"
+    )
+    assert [(job.state, job.failures) for job in jobs] == [("done", int(n == 1)) for n in range(5)]
+    assert jobs[1].token == 3
+
+
+def test_a_worker_takes_no_more_at_once_than_its_share(store: Store) -> None:
+    enqueue(store, *"abcdefg")
+    for name in ("one", "two"):
+        store.queue.heard(name, ("cpu", "gpu"))
+    store.queue.heard("elsewhere", ("io",))
+    first = claim(store)
+
+    more = store.queue.claim_alike(first, "one", 5.0, 9)
+    assert [job.payload["key"] for job in more] == ["b", "c", "d"]
+    assert store.queue.claim_alike(first, "one", 5.0, 1, ["another subject"]) == []
+    store.queue.gone("two")
+    assert len(store.queue.claim_alike(first, "one", 5.0, 2)) == 2
+    assert len({job.id for job in store.queue.running("")}) == 6
+
+
+def test_many_threads_that_claim_several_claim_each_job_once(store: Store, tmp_path: Path) -> None:
+    enqueue(store, *map(str, range(60)))
+    claimed: list[int] = []
+
+    def drain() -> None:
+        mine = open_store(tmp_path)
+        while (job := mine.queue.claim("w", 30.0)) is not None:
+            claimed.extend(one.id for one in [job, *mine.queue.claim_alike(job, "w", 30.0, 4)])
+        mine.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            pool.submit(drain)
+
+    assert sorted(claimed) == sorted(job.id for job in store.queue.jobs())
+
+
+def test_a_worker_that_stops_gives_all_of_them_back(store: Store) -> None:
+    enqueue(store, "a", "b", "c")
+    begun = threading.Barrier(4)
+
+    def endless(work: Work) -> None:
+        begun.wait(20)
+        while True:
+            work.progress(1, 2)
+            time.sleep(0.01)
+
+    with Worker(store, {"note": Pairs(endless)}, terms=QUICK, batch=3) as worker:
+        working = threading.Thread(target=worker.run_one)
+        working.start()
+        begun.wait(20)
+        worker.stop()
+        working.join(20)
+
+    assert [(job.state, job.failures) for job in store.queue.jobs()] == [("ready", 0)] * 3
+
+
+def test_what_ends_all_of_them_is_a_failure_of_those_that_had_not_ended(store: Store) -> None:
+    enqueue(store, "a", "b")
+
+    class Broken(Pairs):
+        def together(self, works: Sequence[Work], ended: Ended) -> None:
+            with works[0].commit(done=True):
+                pass
+            ended(works[0], None)
+            raise TimeoutError("too long")
+
+    with Worker(store, {"note": Broken(note)}, terms=QUICK, batch=2) as worker:
+        worker.run_one()
+
+    assert [(job.state, job.failures) for job in store.queue.jobs()] == [("done", 0), ("ready", 1)]
 
 
 def test_child_processes_do_every_job_once(store: Store, tmp_path: Path) -> None:

@@ -12,16 +12,18 @@ from moderation.jobs.local import Local
 from moderation.jobs.pressure import QueueFull, check_room, expected_wait
 from moderation.jobs.sweeping import orphaned
 from moderation.jobs.trying import Hopeless, Terms
-from moderation.jobs.work import Handler, Handlers, Stopped, Work
+from moderation.jobs.work import Ended, Handler, Handlers, Several, Stopped, Work
 from moderation.jobs.worker import Worker
 
 __all__ = [
     "Carrier",
+    "Ended",
     "Handler",
     "Handlers",
     "Hopeless",
     "Local",
     "QueueFull",
+    "Several",
     "Stopped",
     "Terms",
     "Work",

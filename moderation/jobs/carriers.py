@@ -21,12 +21,20 @@ class Carrier(Protocol):
 
 
 def open_carrier(
-    home: Path, handlers: Handlers, queues: Sequence[str], processes: int, terms: Terms | None = None
+    home: Path,
+    handlers: Handlers,
+    queues: Sequence[str],
+    processes: int,
+    terms: Terms | None = None,
+    batch: int = 1,
 ) -> Carrier:
-    """Workers behind ``$FIRSTPLAY_BROKER``, or local ones where that is unset. Raises BadBroker."""
+    """Workers behind ``$FIRSTPLAY_BROKER``, or local ones where that is unset; ``batch`` as for ``Worker``.
+
+    Raises BadBroker.
+    """
     url = broker_url()
     if url is None:
-        return Local(home, handlers, None, processes, terms, queues)
+        return Local(home, handlers, None, processes, terms, queues, batch)
     from moderation.jobs.on_celery import OnCelery
 
-    return OnCelery(home, handlers, url, processes, terms, queues)
+    return OnCelery(home, handlers, url, processes, terms, queues, batch)

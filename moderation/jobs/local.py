@@ -27,11 +27,12 @@ class Local:
         workers: int = 2,
         terms: Terms | None = None,
         queues: Sequence[str] = QUEUES,
+        batch: int = 1,
     ) -> None:
         self.home = home
         self.subjects = None if subjects is None else tuple(subjects)
         self.terms = terms or Terms()
-        arguments = (home, handlers, self.subjects, self.terms, tuple(queues))
+        arguments = (home, handlers, self.subjects, self.terms, tuple(queues), batch)
         self._processes = Processes(_work, arguments, workers, daemon=True)
 
     def run(self, watch: Callable[[list[Job]], None] | None = None, tick: float = 0.2) -> list[Job]:
@@ -88,12 +89,13 @@ def _work(
     subjects: Sequence[str] | None,
     terms: Terms,
     queues: Sequence[str],
+    batch: int,
     leash: Leash,
 ) -> None:
     """Body of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     store = open_store(home)
-    with Worker(store, handlers(store), subjects, terms, queues) as worker:
+    with Worker(store, handlers(store), subjects, terms, queues, batch) as worker:
         leash.hold(worker.stop)
         worker.work()
     store.close()

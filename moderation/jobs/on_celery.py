@@ -53,10 +53,11 @@ class OnCelery:
         workers: int = 2,
         terms: Terms | None = None,
         queues: Sequence[str] = QUEUES,
+        batch: int = 1,
     ) -> None:
         self.home = home
         self.terms = terms or Terms()
-        settings = _Settings(home, handlers, url, workers, self.terms, in_order(queues))
+        settings = _Settings(home, handlers, url, workers, self.terms, in_order(queues), batch)
         self._processes = Processes(_celery_worker, (settings,), 1, daemon=False)
 
     def serve(self, stopped: threading.Event, patience: float = 10.0) -> None:
@@ -82,6 +83,7 @@ class _Settings:
     processes: int
     terms: Terms
     queues: tuple[str, ...]
+    batch: int
 
 
 def _celery_worker(settings: _Settings, leash: Leash) -> None:
@@ -119,7 +121,8 @@ def _add_tasks(app: Celery, settings: _Settings) -> None:
     def start(**_: Any) -> None:
         end_with(os.getppid())
         store = open_store(settings.home)
-        worker = Worker(store, settings.handlers(store), None, settings.terms, settings.queues)
+        made = settings.handlers(store)
+        worker = Worker(store, made, None, settings.terms, settings.queues, settings.batch)
         started.append(worker.__enter__())
 
     def end(**_: Any) -> None:

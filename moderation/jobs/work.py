@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Protocol, runtime_checkable
 
 from moderation.store import Job, LeaseLost, Store, Transaction
 
@@ -21,11 +22,21 @@ class Work:
         self.store = store
         self.job = job
         self._lease = lease
-        self._clock = time.monotonic()
+        self._clock: Callable[[], float] = time.monotonic
+        self._counted = self._clock()
         self._progress: dict[str, object] | None = None
         self._lock = threading.Lock()
         self._lost = False
         self._stopping = False
+
+    def measure(self, clock: Callable[[], float]) -> None:
+        """Count the time worked by another clock (seconds, from any thread): by default, all that passes."""
+        with self._lock:
+            self._clock, self._counted = clock, clock()
+
+    def clock(self) -> float:
+        """By which its time is counted, seconds."""
+        return self._clock()
 
     def progress(self, done: float, total: float, unit: str = "") -> None:
         """Say how far it is; shown to whoever waits.
@@ -55,11 +66,29 @@ class Work:
 
     def _worked(self) -> float:
         with self._lock:
-            now = time.monotonic()
-            worked, self._clock = now - self._clock, now
+            now = self._clock()
+            worked, self._counted = now - self._counted, now
         return worked
 
 
 Handler = Callable[[Work], None]
+Ended = Callable[[Work, Exception | None], None]
+"""Told of each job when it ends, with the error that ended it, if any; from any thread."""
+
+
+@runtime_checkable
+class Several(Protocol):
+    """A handler that can also do several jobs of its kind at once."""
+
+    def __call__(self, work: Work) -> None: ...
+
+    def together(self, works: Sequence[Work], ended: Ended) -> None:
+        """Do them; each commits for itself, and the failure of one is not that of another.
+
+        What was not ``ended`` when this raises fails by what it raised.
+        """
+        ...
+
+
 Handlers = Callable[[Store], Mapping[str, Handler]]
 """A module-level function (it is sent to child processes) that gives a handler per kind of job."""

@@ -90,6 +90,34 @@ class Queue:
             row = tx.connection.execute(statement, values).first()
         return None if row is None else job_of(row)
 
+    def claim_alike(
+        self, job: Job, worker: str, lease: float, most: int, subjects: Sequence[str] | None = None
+    ) -> list[Job]:
+        """Take more jobs of a claimed one's kind, which can be done together with it: at most ``most``, and
+        no more than this worker's share of what is ready.
+
+        None that failed before is among them: what kills its worker shall take no others along twice.
+        """
+        alike = and_(
+            t.CLAIMABLE, t.jobs.c.queue == job.queue, t.jobs.c.kind == job.kind, t.jobs.c.failures == 0
+        )
+        if subjects is not None:
+            alike = and_(alike, t.jobs.c.subject.in_(subjects))
+        serving = max(1, sum(job.queue in queues for queues in self.workers().values()))
+        values = {
+            "state": "running",
+            "token": t.jobs.c.token + 1,
+            "worker": worker,
+            "lease_until": self._database.clock + lease,
+        }
+        with self._writing() as tx:
+            ready = select(t.jobs.c.id).where(alike).limit((most + 1) * serving).subquery()
+            count = tx.connection.execute(select(func.count()).select_from(ready)).scalar_one()
+            share = min(most, -(-(count + 1) // serving) - 1)
+            chosen = tx.connection.execute(_ordered(alike).limit(share).with_for_update(skip_locked=True))
+            taken = update(t.jobs).where(t.jobs.c.id.in_(chosen.scalars().all())).values(**values)
+            return [job_of(row) for row in tx.connection.execute(taken.returning(t.jobs))]
+
     def renew(self, job: Job, lease: float, worked: float, progress: Mapping[str, Any] | None) -> None:
         """Lengthen the lease and note the progress. Raises LeaseLost."""
         values: dict[str, Any] = {
@@ -202,8 +230,7 @@ class Queue:
 
     def claimable(self, queue: str, limit: int) -> list[Ready]:
         """The next jobs of a queue."""
-        query = select(t.jobs.c.id).where(t.CLAIMABLE, t.jobs.c.queue == queue)
-        query = query.order_by(t.jobs.c.priority.desc(), t.jobs.c.turn, t.jobs.c.id).limit(limit)
+        query = _ordered(and_(t.CLAIMABLE, t.jobs.c.queue == queue)).limit(limit)
         with self._database.reading() as connection:
             return [Ready(row.id, queue) for row in connection.execute(query)]
 
@@ -278,8 +305,13 @@ def _next(queue: str, some_subjects: bool) -> ScalarSelect[int]:
     free = and_(t.CLAIMABLE, t.jobs.c.queue == queue)
     if some_subjects:
         free = and_(free, t.jobs.c.subject.in_(bindparam("_subjects", expanding=True)))
-    ordered = select(t.jobs.c.id).where(free).order_by(t.jobs.c.priority.desc(), t.jobs.c.turn, t.jobs.c.id)
-    return ordered.limit(1).with_for_update(skip_locked=True).scalar_subquery()
+    return _ordered(free).limit(1).with_for_update(skip_locked=True).scalar_subquery()
+
+
+def _ordered(which: ColumnElement[bool]) -> Select[tuple[int]]:
+    """Jobs in the order in which they are claimed."""
+    jobs = select(t.jobs.c.id).where(which)
+    return jobs.order_by(t.jobs.c.priority.desc(), t.jobs.c.turn, t.jobs.c.id)
 
 
 _MINE = and_(
