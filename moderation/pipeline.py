@@ -11,11 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +26,10 @@ from bots.coverage import open_tiles
 from moderation import scan
 from moderation.cases import breakers
 from moderation.cases.concluding import POLICY, conclude, condemn
-from moderation.detectors.base import unload_idle
+from moderation.detectors.base import Spent, unload_idle
 from moderation.evaluation import measured
 from moderation.evidence import gather, of_media, png
-from moderation.jobs import Handler, Hopeless, Work, check_room
+from moderation.jobs import Ended, Handler, Hopeless, Work, check_room
 from moderation.likeness import Signature, signature
 from moderation.listening import Heard
 from moderation.observing.logs import about, logger
@@ -66,6 +65,8 @@ if TYPE_CHECKING:
     from bots.legacy import Legacy
     from bots.players import Player
     from bots.recording import Playthrough, Recording
+    from bots.rollout import Play
+    from bots.together import Seat
     from moderation.detectors.base import Detector, Picture
     from moderation.probe import DetectorProbe
     from policies.bundle import Bundle
@@ -292,32 +293,30 @@ class Stages:
         stages = {
             "receive": self.receive,
             "intake": self.intake,
-            "explore": self.explore,
             "scan": self.show,
             "decide": self.decide,
         }
-        return {kind: self._observed(stage) for kind, stage in stages.items()} | {NOTIFY: notify}
+        alone = {kind: partial(self.observe, stage) for kind, stage in stages.items()}
+        return alone | {"explore": Exploring(self), NOTIFY: notify}
 
-    def _observed(self, stage: Handler) -> Handler:
-        """The stage inside its trace, logged, and with what it cost kept."""
+    def observe(
+        self, stage: Handler, work: Work, spent: Callable[[], Mapping[str, Spent]] | None = None
+    ) -> None:
+        """Do a stage inside its trace, log it, and keep what it cost, with what detectors have ``spent``."""
+        job = work.job
+        began = work.clock()
+        with about(job=job.id, world=job.subject), span(job.kind, job.trace, world=job.subject):
+            log.info("begun", stage=job.kind, failures=job.failures)
+            stage(work)
+            taken = work.clock() - began
+            log.info("done", stage=job.kind, seconds=round(taken, 3))
+        self._keep_costs(job, taken, (spent or self.detectors.take_spent)())
 
-        def run(work: Work) -> None:
-            job = work.job
-            began = time.monotonic()
-            with about(job=job.id, world=job.subject), span(job.kind, job.trace, world=job.subject):
-                log.info("begun", stage=job.kind, failures=job.failures)
-                stage(work)
-                taken = time.monotonic() - began
-                log.info("done", stage=job.kind, seconds=round(taken, 3))
-            self._keep_costs(job, taken)
-
-        return run
-
-    def _keep_costs(self, job: Job, seconds: float) -> None:
+    def _keep_costs(self, job: Job, seconds: float, spent: Mapping[str, Spent]) -> None:
         with self.store.writing() as tx:
             add_cost(tx.connection, job.subject, Cost(job.kind, "", 1, seconds))
-            for name, spent in self.detectors.take_spent().items():
-                add_cost(tx.connection, job.subject, Cost(job.kind, name, spent.items, spent.seconds))
+            for name, one in spent.items():
+                add_cost(tx.connection, job.subject, Cost(job.kind, name, one.items, one.seconds))
 
     def receive(self, work: Work) -> None:
         """Ask for the usual review of what a creator sent: only a worker knows model and detectors."""
@@ -342,9 +341,10 @@ class Stages:
                 explore_next(tx, version.id, "the media may be played")
         work.progress(1, 1, "worlds")
 
-    def explore(self, work: Work) -> None:
-        """Let bots play, going on from the checkpoint of an interrupted try."""
+    def explore(self, work: Work, playing: Play | None = None) -> None:
+        """Let bots play, going on from the checkpoint of an interrupted try; ``playing`` plays the search."""
         from bots.explore import explore
+        from bots.rollout import play
 
         row = self.store.exploration(work.job.payload["exploration"])
         with _checkpoint(self.store, row, self._probe) as path:
@@ -359,6 +359,7 @@ class Stages:
                 player=self._player(row),
                 probe=self._probe,
                 checkpoint=path,
+                playing=playing or play,
             )
             ways = self.store.blobs.put(played.legacy.to_bytes()) if played.legacy else None
             with work.commit(done=True) as tx:
@@ -502,8 +503,62 @@ class Stages:
         return live.seeds(self.store, [row.version, *(one.id for one in parents)], row.id)
 
 
+class Exploring:
+    """The handler of explorations: of one world, or of several in one batch of the world model."""
+
+    def __init__(self, stages: Stages) -> None:
+        self._stages = stages
+
+    def __call__(self, work: Work) -> None:
+        self._stages.observe(self._stages.explore, work)
+
+    def together(self, works: Sequence[Work], ended: Ended) -> None:
+        """Each has its own checkpoint, result and costs; see :mod:`bots.together`."""
+        from bots.together import together
+
+        together([partial(self._at, work=work, ended=ended) for work in works])
+
+    def _at(self, seat: Seat, work: Work, ended: Ended) -> None:
+        from bots.together import Interrupted
+
+        purse = _Purse(self._stages.detectors)
+        seat.pausing = purse.collect
+        work.measure(seat.seconds)
+        try:
+            self._stages.observe(partial(self._stages.explore, playing=seat.play), work, purse.empty)
+        except Interrupted:
+            raise  # for what ended all of them
+        except Exception as error:  # noqa: BLE001 - kept with the job, as whatever a job raises
+            ended(work, error)
+        else:
+            ended(work, None)
+
+
+class _Purse:
+    """What detectors have looked at for one of several worlds that take turns."""
+
+    def __init__(self, detectors: scan.Detectors) -> None:
+        self._detectors = detectors
+        self._spent: dict[str, Spent] = {}
+
+    def collect(self) -> None:
+        """Called before another world has its turn."""
+        for name, more in self._detectors.take_spent().items():
+            before = self._spent.get(name, Spent())
+            self._spent[name] = Spent(before.items + more.items, before.seconds + more.seconds)
+
+    def empty(self) -> Mapping[str, Spent]:
+        """All of it."""
+        self.collect()
+        spent, self._spent = self._spent, {}
+        return spent
+
+
 POLICY_VARIABLE = "FIRSTPLAY_POLICY"
 """Environment variable that names the bundle to decide by; worker processes inherit it."""
+DEVICE_VARIABLE = "FIRSTPLAY_DEVICE"
+"""Environment variable: where workers run the world model, as PyTorch names it (``cuda``, ``cuda:1``); on the
+CPU unless it is set."""
 
 
 def policy_bundle(store: Store | None = None) -> Bundle:
@@ -547,7 +602,7 @@ def world_model(name: str) -> WorldModel:
     from worldmodel.models import load_model
 
     torch.set_num_threads(1)
-    return load_model(name)
+    return load_model(name, os.environ.get(DEVICE_VARIABLE) or "cpu")
 
 
 def _budget(row: ExplorationRow) -> Budget:

@@ -38,6 +38,7 @@ from moderation.dossier import alike, signatures
 from moderation.jobs import Handler, Terms, Work, Worker
 from moderation.states import WorldState
 from moderation.store import Evidence, Store, open_store
+from moderation.store.figures import costs_of
 from policies.types import Verdict
 from worldmodel.package import WorldPackage, load_package
 
@@ -157,10 +158,10 @@ def submit(store: Store, world: WorldPackage, asked: pipeline.Request | None = N
     return pipeline.submit(store, world, asked or request(), pipeline.policy_bundle().sha256)
 
 
-def work(store: Store, detectors: scan.Detectors | None = None, limit: int = 20) -> None:
+def work(store: Store, detectors: scan.Detectors | None = None, limit: int = 20, batch: int = 1) -> None:
     """Do all jobs in this process."""
     stages = pipeline.Stages(store, detectors or light()).handlers
-    with Worker(store, stages, terms=TERMS) as worker:
+    with Worker(store, stages, terms=TERMS, batch=batch) as worker:
         for _ in range(limit):
             if not worker.run_one():
                 break
@@ -423,6 +424,61 @@ def test_a_remix_is_first_played_as_its_parent_was_where_that_was_bad(
     (near,) = alike(store.version(child), signatures(store))
     assert near.title == store.version(parent).title
     assert near.likeness > 0.9
+
+
+# -- several worlds at once ---------------------------------------------------------------------------
+
+
+def three(folder: Path) -> list[WorldPackage]:
+    signs = {"Meadow": "this way", "Marsh": "mind the water", "Moor": "keep right"}
+    return [package(folder / title, title, sign) for title, sign in signs.items()]
+
+
+def test_worlds_explored_in_one_batch_end_with_the_same_rows_as_one_by_one(tmp_path: Path) -> None:
+    alone, together = open_store(tmp_path / "alone"), open_store(tmp_path / "together")
+    for store, batch in ((alone, 1), (together, 3)):
+        for world in three(tmp_path):
+            submit(store, world)
+        with Worker(store, pipeline.Stages(store, light()).handlers, terms=TERMS, queues=["cpu"]) as worker:
+            while worker.run_one():  # so that all explorations are ready at once
+                pass
+        work(store, batch=batch)
+
+    found, expected = rows(together), rows(alone)
+    in_turn = {"events", "event_reasons", "decisions"}  # know what other worlds came before
+    assert [name for name in TABLES if found[name] != expected[name] and name not in in_turn] == []
+    with alone.reading() as one, together.reading() as other:
+        looked = [
+            {
+                (cost.work, cost.part, cost.items)
+                for world in three(tmp_path)
+                for cost in costs_of(c, world.sha256)
+            }
+            for c in (one, other)
+        ]
+    assert looked[0] == looked[1]
+    explored = [job for job in together.queue.jobs() if job.kind == "explore"]
+    assert len({job.worker for job in explored}) == 1
+    assert [job.state for job in together.queue.jobs()].count("done") == 3 * len(pipeline.STAGES)
+
+
+def test_a_world_that_fails_in_a_batch_costs_only_its_own_try(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store")
+    versions = [submit(store, world) for world in three(tmp_path)]
+    stages = pipeline.Stages(store, light()).handlers
+    with Worker(store, stages, terms=TERMS, queues=["cpu"]) as worker:
+        while worker.run_one():
+            pass
+    store.blobs.delete(store.version(versions[1]).package)
+
+    with Worker(store, stages, terms=TERMS, queues=["gpu"], batch=3) as worker:
+        worker.run_one()
+
+    explored = [job for job in store.queue.jobs() if job.kind == "explore"]
+    assert [(job.state, job.failures) for job in explored] == [("done", 0), ("ready", 1), ("done", 0)]
+    assert "BlobMissing" in (explored[1].error or "")
+    states = [store.version(version).state for version in versions]
+    assert states == [WorldState.SCANNING, WorldState.EXPLORING, WorldState.SCANNING]
 
 
 # -- interruptions ------------------------------------------------------------------------------------
