@@ -317,7 +317,8 @@ class Search:
             more, meta["seekers"] = self.seekers.snapshot()
             arrays |= more
         if self.tuned is not None:
-            arrays |= {f"tuned.{name}": value.numpy() for name, value in self.tuned.state_dict().items()}
+            tuned = self.tuned.state_dict()
+            arrays |= {f"tuned.{name}": value.cpu().numpy() for name, value in tuned.items()}
         return arrays, meta
 
     def resume(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> None:

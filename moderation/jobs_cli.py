@@ -40,26 +40,42 @@ def worker_command(
     patience: Annotated[
         float, typer.Option(help="Seconds that a job gets to come to a point where it can stop.", min=0)
     ] = 10.0,
+    batch: Annotated[
+        int, typer.Option(help="Worlds that a process explores at once: more than one pays on a GPU.", min=1)
+    ] = 1,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where the world model runs: cpu, cuda, cuda:1. Else $FIRSTPLAY_DEVICE, else cpu."),
+    ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Answer Prometheus here with what this machine's GPUs do.", min=1)
+    ] = None,
     home: Home = None,
 ) -> None:
     """Do jobs until stopped: those of this host's workers, or of all hosts' where $FIRSTPLAY_BROKER is set.
 
     Ctrl-C or SIGTERM gives back what is not finished; another worker goes on with it.
-    Exit codes: 0 stopped; 2 there is no such queue, or the broker's or the database's URL cannot be used.
+    Exit codes: 0 stopped; 2 there is no such queue or device, the broker's or the database's URL cannot be
+    used, or the port is taken.
     """
     from moderation.broker import BadBroker
     from moderation.jobs import open_carrier
     from moderation.jobs.worker import in_order
-    from moderation.pipeline import handlers
+    from moderation.pipeline import DEVICE_VARIABLE, handlers
     from moderation.store import BadDatabase, open_store
 
     folder = home_folder(home)
     os.environ["FIRSTPLAY_HOME"] = str(folder)  # for worker processes and the banks of known pictures
     try:
         names = in_order([name.strip() for name in queues.split(",") if name.strip()])
-        carrier = open_carrier(folder, handlers, names, processes)
+        carrier = open_carrier(folder, handlers, names, processes, batch=batch)
         open_store(folder).close()
-    except (BadBroker, BadDatabase, ValueError) as error:
+        os.environ[DEVICE_VARIABLE] = _checked(device or os.environ.get(DEVICE_VARIABLE) or "cpu")
+        if metrics_port is not None:
+            from moderation.observing.metrics import serve_gpus
+
+            serve_gpus(metrics_port)
+    except (BadBroker, BadDatabase, ValueError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(BAD_INPUT) from None
     stopped = threading.Event()
@@ -67,6 +83,21 @@ def worker_command(
         signal.signal(number, lambda *_: stopped.set())
     typer.echo(f"{processes} worker processes for {', '.join(names)} (Ctrl-C stops)", err=True)
     carrier.serve(stopped, patience)
+
+
+def _checked(device: str) -> str:
+    """Raises ValueError for one that is not there."""
+    if device == "cpu":
+        return device
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # AssertionError: PyTorch was built without CUDA
+        raise ValueError(
+            f"the device {device!r} cannot be used: {str(error).partition(chr(10))[0]}"
+        ) from None
+    return device
 
 
 def sweep_command(home: Home = None, as_json: AsJson = False) -> None:

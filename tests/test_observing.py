@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import httpx
 import pytest
@@ -21,6 +23,7 @@ from moderation.accounts import create_account, create_key
 from moderation.jobs import Worker
 from moderation.observing import logs, traces
 from moderation.observing.doctor import examine
+from moderation.observing.gpus import Gpu, gpus
 from moderation.observing.metrics import exposition
 from moderation.store import DATABASE_VARIABLE, Store, open_store
 from moderation.store.figures import Cost, add_cost, costs_of, figures
@@ -85,6 +88,73 @@ def test_metrics_are_in_prometheus_format(store: Store) -> None:
     assert 'firstplay_findings_total{detector="ocr",label="slur"} 1.0' in lines
     assert 'firstplay_work_seconds_total{detector="ocr",work="scan"} 2.0' in lines
     assert any(line.startswith('firstplay_queue_age_seconds{kind="explore"}') for line in lines)
+
+
+class Nvml(ModuleType):
+    """As ``pynvml`` answers on a machine with two GPUs, of which the second is divided and says nothing."""
+
+    class NVMLError(Exception): ...
+
+    def __init__(self, driver: bool = True) -> None:
+        super().__init__("pynvml")
+        self.driver, self.open = driver, 0
+
+    def nvmlInit(self) -> None:  # noqa: N802
+        if not self.driver:
+            raise self.NVMLError("Driver Not Loaded")
+        self.open += 1
+
+    def nvmlShutdown(self) -> None:  # noqa: N802
+        self.open -= 1
+
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+        return 2
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
+        return index
+
+    def nvmlDeviceGetName(self, handle: int) -> bytes:  # noqa: N802
+        return f"GPU number {handle}".encode()
+
+    def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:  # noqa: N802
+        if handle:
+            raise self.NVMLError("Not Supported")
+        return SimpleNamespace(gpu=37, memory=5)
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:  # noqa: N802
+        del handle
+        return SimpleNamespace(used=3 * 1024**3, total=80 * 1024**3)
+
+
+def test_the_metrics_say_what_gpus_do_where_there_are_any(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nvml = Nvml()
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+
+    lines = exposition(store).decode().splitlines()
+
+    assert gpus() == [Gpu(0, "GPU number 0", 0.37, 3 * 1024**3, 80 * 1024**3)]
+    assert 'firstplay_gpu_utilisation_ratio{gpu="0",name="GPU number 0"} 0.37' in lines
+    assert not any('gpu="1"' in line for line in lines)
+    assert nvml.open == 0, "the library is let go of"
+
+
+@pytest.mark.parametrize("nvml", [None, Nvml(driver=False)], ids=["no library", "no driver"])
+def test_the_metrics_say_nothing_of_gpus_that_nobody_can_ask(
+    store: Store, monkeypatch: pytest.MonkeyPatch, nvml: Nvml | None
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+
+    assert gpus() == []
+    assert b"gpu" not in exposition(store)
+
+
+def test_a_worker_that_has_no_such_device_says_so(tmp_path: Path) -> None:
+    told = CliRunner().invoke(build_app(), ["worker", "--device", "cuda:99", "--home", str(tmp_path)])
+
+    assert told.exit_code == 2
+    assert "the device 'cuda:99' cannot be used" in told.output
 
 
 def test_only_an_operator_reads_the_metrics(tmp_path: Path) -> None:

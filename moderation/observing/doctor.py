@@ -11,6 +11,7 @@ from pathlib import Path
 
 from moderation.blobs import BadBlobs, BlobMissing, open_blobs
 from moderation.broker import BROKER_VARIABLE
+from moderation.observing.gpus import gpus
 from moderation.store import BadDatabase, open_store
 from moderation.store.database import Database, database_url
 
@@ -131,11 +132,23 @@ def _device(home: Path) -> Finding:
     del home
     import torch
 
-    if torch.cuda.is_available():
-        free, total = torch.cuda.mem_get_info()
-        detail = f"{torch.cuda.get_device_name()}, {free / 1024**3:.0f} of {total / 1024**3:.0f} GB free"
-        return Finding("device", "ok", detail)
-    return Finding("device", "ok", f"no GPU: the world model runs on the CPU ({os.cpu_count()} cores)")
+    from moderation.pipeline import DEVICE_VARIABLE
+
+    asked = os.environ.get(DEVICE_VARIABLE) or "cpu"
+    if not torch.cuda.is_available():
+        if asked != "cpu":
+            return Finding("device", "broken", f"{DEVICE_VARIABLE} is {asked}: no GPU is there", "unset it")
+        return Finding("device", "ok", f"no GPU: the world model runs on the CPU ({os.cpu_count()} cores)")
+    told = [
+        f"{gpu.name}, {gpu.utilisation:.0%} in use, "
+        f"{(gpu.memory - gpu.memory_used) / 1024**3:.0f} of {gpu.memory / 1024**3:.0f} GB free"
+        for gpu in gpus()
+    ]
+    detail = "; ".join(told) or torch.cuda.get_device_name()
+    if asked == "cpu":
+        remedy = f"set {DEVICE_VARIABLE}=cuda, or start workers with --device cuda"
+        return Finding("device", "warning", f"{detail}: not used", remedy)
+    return Finding("device", "ok", f"{detail}: workers use {asked}")
 
 
 def _dead_jobs(home: Path) -> Finding:

@@ -1,13 +1,15 @@
-"""Prometheus metrics, read from the store at each scrape: the same whichever process is asked."""
+"""Prometheus metrics, read at each scrape: from the store, the same whichever process is asked, and of the
+GPUs of the machine that is asked (``firstplay worker --metrics-port`` answers for those of workers)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from moderation.observing.gpus import gpus
 from moderation.store import Store
 from moderation.store.figures import Figures, figures
 
@@ -34,11 +36,39 @@ class StoreCollector(Collector):
         yield from _costs(now)
 
 
+class GpuCollector(Collector):
+    """What the GPUs of this machine do; no family where there is none to ask."""
+
+    def collect(self) -> Iterator[Metric]:
+        """One family after the other."""
+        found = gpus()
+        if not found:
+            return
+        named = ["gpu", "name"]
+        busy = GaugeMetricFamily("firstplay_gpu_utilisation_ratio", "Share of time in use.", labels=named)
+        used = GaugeMetricFamily("firstplay_gpu_memory_used_bytes", "Memory in use.", labels=named)
+        memory = GaugeMetricFamily("firstplay_gpu_memory_bytes", "Memory in all.", labels=named)
+        for gpu in found:
+            labels = [str(gpu.index), gpu.name]
+            busy.add_metric(labels, gpu.utilisation)
+            used.add_metric(labels, gpu.memory_used)
+            memory.add_metric(labels, gpu.memory)
+        yield from (busy, used, memory)
+
+
 def exposition(store: Store) -> bytes:
     """The metrics in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(StoreCollector(store))
+    registry.register(GpuCollector())
     return generate_latest(registry)
+
+
+def serve_gpus(port: int) -> None:
+    """Answer scrapes at ``port`` with what this machine's GPUs do. Raises OSError where it is taken."""
+    registry = CollectorRegistry()
+    registry.register(GpuCollector())
+    start_http_server(port, registry=registry)
 
 
 def _jobs(now: Figures) -> Iterator[Metric]:
