@@ -1,6 +1,6 @@
 """How long reviews take with one worker process and with two, stage by stage.
 
-    python -m benchmarks.pipeline [--worlds examples/*] [--budget default] [--workers 1 2] [--json pipeline.json]
+    python -m benchmarks.pipeline [--worlds examples/*] [--budget default] [--workers 1 2] [--json FILE]
 
 Each number of workers reviews the same worlds in an empty store of its own, one after the other in the same
 run. ``all`` is the time from the first job to the last, over that with the first number of workers; a stage's
