@@ -274,9 +274,11 @@ def _queue(tx: Transaction, kind: str, version: str, exploration: str, *more: st
 
 def handlers(store: Store) -> Mapping[str, Handler]:
     """What a worker process does with each kind of job."""
+    import cv2
     import torch
 
     torch.set_num_threads(1)  # detectors too: two threads on shared cores were five times slower than one
+    cv2.setNumThreads(1)
     return Stages(store, scan.load_detectors(policy_bundle(store))).handlers
 
 

@@ -66,7 +66,8 @@ class Processes:
         return [child.exitcode for child in crashed]
 
     def fill(self) -> None:
-        """Start what is missing."""
+        """Start what is missing, each on one thread unless told otherwise: there is one for every core."""
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by numerical libraries when a child loads them
         while len(self._children) < self._count:
             theirs, ours = CONTEXT.Pipe(duplex=False)
             child = CONTEXT.Process(
