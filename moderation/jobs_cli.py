@@ -60,6 +60,7 @@ def worker_command(
     """
     from moderation.broker import BadBroker
     from moderation.jobs import open_carrier
+    from moderation.jobs.processes import LOG_VARIABLE
     from moderation.jobs.worker import in_order
     from moderation.pipeline import DEVICE_VARIABLE, handlers
     from moderation.store import BadDatabase, open_store
@@ -78,6 +79,7 @@ def worker_command(
     except (BadBroker, BadDatabase, ValueError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(BAD_INPUT) from None
+    os.environ.setdefault(LOG_VARIABLE, "INFO")
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -20,7 +23,7 @@ from typer.testing import CliRunner
 
 from feedapi.cli import build_app
 from moderation.accounts import create_account, create_key
-from moderation.jobs import Worker
+from moderation.jobs import Handler, Local, Work, Worker
 from moderation.observing import logs, traces
 from moderation.observing.doctor import examine
 from moderation.observing.gpus import Gpu, gpus
@@ -194,6 +197,46 @@ def test_a_job_belongs_to_the_trace_of_whoever_asked_for_it(
     assert asked.context.trace_id == done.context.trace_id
     assert done.parent is not None
     assert done.parent.span_id == asked.context.span_id
+
+
+def traced(_: Store) -> dict[str, Handler]:
+    def note(work: Work) -> None:
+        with traces.span("work in a process", parent=work.job.trace):
+            logs.logger("stage").warning("seen", stage="note")
+        with work.commit(done=True):
+            pass
+
+    return {"note": note}
+
+
+class Collected(BaseHTTPRequestHandler):
+    """What an OpenTelemetry collector gets."""
+
+    bodies: ClassVar[list[bytes]] = []
+
+    def do_POST(self) -> None:
+        self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_worker_processes_send_their_spans_and_log_to_stderr(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collected) as collector:
+        threading.Thread(target=collector.serve_forever, daemon=True).start()
+        monkeypatch.setenv(traces.ENDPOINT, f"http://127.0.0.1:{collector.server_port}")
+        with store.writing() as tx:
+            tx.enqueue("note", "s", "one")
+        Local(tmp_path, traced, ["s"], workers=1).run()
+        collector.shutdown()
+
+    assert any(b"work in a process" in body and b"firstplay-worker" in body for body in Collected.bodies)
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert json.loads(said.err.splitlines()[-1])["event"] == "seen"
 
 
 def test_a_request_goes_on_the_callers_trace(tmp_path: Path, spans: InMemorySpanExporter) -> None:

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from moderation.jobs.processes import Leash, Processes
+from moderation.jobs.processes import Leash, Processes, observed
 from moderation.jobs.sweeping import fail_orphans, give_back, surviving
 from moderation.jobs.trying import Terms
 from moderation.jobs.work import Handlers
 from moderation.jobs.worker import Worker
+from moderation.observing import traces
 from moderation.store import QUEUES, Job, Store, open_store
 
 
@@ -94,8 +95,10 @@ def _work(
 ) -> None:
     """Body of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    observed()
     store = open_store(home)
     with Worker(store, handlers(store), subjects, terms, queues, batch) as worker:
         leash.hold(worker.stop)
         worker.work()
     store.close()
+    traces.shut_down()  # a child process runs no exit handlers

@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moderation.broker import PROBE, TASK, celery_app, queue_name
-from moderation.jobs.processes import Leash, Processes, end_with
+from moderation.jobs.processes import Leash, Processes, end_with, observed
 from moderation.jobs.sweeping import fail_orphans, give_back, host, surviving
 from moderation.jobs.trying import Terms
 from moderation.jobs.work import Handlers
 from moderation.jobs.worker import Worker, in_order
+from moderation.observing import traces
 from moderation.store import QUEUES, open_store
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def _add_tasks(app: Celery, settings: _Settings) -> None:
 
     def start(**_: Any) -> None:
         end_with(os.getppid())
+        observed()
         store = open_store(settings.home)
         made = settings.handlers(store)
         worker = Worker(store, made, None, settings.terms, settings.queues, settings.batch)
@@ -128,6 +130,7 @@ def _add_tasks(app: Celery, settings: _Settings) -> None:
     def end(**_: Any) -> None:
         for worker in started:
             worker.__exit__()
+        traces.shut_down()
 
     def work(*_: object) -> None:
         """Queue Q has job J: whoever hears it claims what is next, which may be another job."""

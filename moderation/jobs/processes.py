@@ -6,6 +6,7 @@ is gone. Not an event of ``multiprocessing``: setting one waits for ever for a w
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -16,6 +17,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from moderation.observing import logs, traces
+
+LOG_VARIABLE = "FIRSTPLAY_LOG_LEVEL"
+"""Environment variable: from which level worker processes log (``INFO``); warnings unless it is set."""
 CONTEXT = get_context("spawn")  # a forked child would inherit torch's threads in an undefined state
 
 
@@ -97,6 +102,12 @@ class Processes:
                 child.join()
             pipe.close()
         self._children.clear()
+
+
+def observed() -> None:
+    """Send logs of this worker process to stderr, and its spans to where they are wanted."""
+    logs.set_up(logging.getLevelNamesMapping().get(os.environ.get(LOG_VARIABLE, "").upper(), logging.WARNING))
+    traces.set_up("firstplay-worker")
 
 
 def end_with(parent: int) -> None:

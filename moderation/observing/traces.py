@@ -38,6 +38,13 @@ def set_up(service: str) -> None:
     trace.set_tracer_provider(provider)
 
 
+def shut_down() -> None:
+    """Send what was not sent yet; before a process ends that runs no exit handlers."""
+    end = getattr(trace.get_tracer_provider(), "shutdown", None)
+    if end is not None:
+        end()
+
+
 def current() -> str | None:
     """The ``traceparent`` of the span that is open here; None where none is recorded."""
     carrier: dict[str, str] = {}
