@@ -296,12 +296,13 @@ def show_breakers(
     Exit codes: 0 shown, or reset; 2 that rule's breaker has not tripped, or a name or a reason is missing.
     """
     from moderation.cases import breakers
+    from moderation.pipeline import policy_bundle
 
     store = home_store(home)
     if reset is not None:
         with _refusing():
             breakers.reset(store, reset, _person(store, who or "", "policies").account, reason)
-    found = breakers.readings(store)
+    found = breakers.readings(store, breakers.limits_of(policy_bundle(store)))
     if as_json:
         _echo_json([asdict(one) for one in found])
         return

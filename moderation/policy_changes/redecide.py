@@ -9,7 +9,7 @@ from typing import Any
 from moderation.store.deciding import Decided
 from policies.bundle import Bundle
 from policies.engine import Material, Outline, decide, outline
-from policies.types import Context, Coverage, Decision, Verdict
+from policies.types import Coverage, Decision, Verdict
 
 UNPLAYABLE = "S4"
 """Severity from which a rejection by the media alone ends the review."""
@@ -48,14 +48,13 @@ def redecide(bundle: Bundle, world: Decided, halted: frozenset[str] = frozenset(
     What the media alone condemned was never played: a bundle that does not condemn it calls for playing it,
     so that its verdict is inconclusive.
     """
-    context = Context(remix=world.remix)
-    return decide(bundle, world.findings, world.runs, _coverage(world), context, world.version, halted)
+    return decide(bundle, world.findings, world.runs, _coverage(world), world.context, world.version, halted)
 
 
 def outlines(bundles: Sequence[Bundle], world: Decided) -> list[Outline]:
     """What several bundles say of a world's stored evidence, as :func:`redecide`, without the words."""
-    material, context = Material(world.findings, world.runs), Context(remix=world.remix)
-    return [outline(bundle, material, _coverage(world), context) for bundle in bundles]
+    material = Material(world.findings, world.runs)
+    return [outline(bundle, material, _coverage(world), world.context) for bundle in bundles]
 
 
 def _coverage(world: Decided) -> Coverage:
