@@ -352,7 +352,7 @@ def _times(case: Case) -> tuple[str, str]:
 
 def _quality(found: Quality) -> Iterator[str]:
     yield f"{found.waiting} cases open, {found.overdue} of them overdue"
-    yield f"appeals: {found.appeals.hits} of {found.appeals.n} overturned" + _within(
+    yield f"appeals: {found.appeals.hits} of {found.appeals.of} overturned" + _within(
         found.appeals.low, found.appeals.high
     )
     yield "checks of automatic decisions: " + (
