@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from moderation.cases.statements import Basis, by_person, unquoted
 from moderation.states import TRANSITIONS, WorldState
 from moderation.store import Conflict, NotFound, Store, Transaction, Version
-from moderation.store.families import Member, ancestors, descendants
+from moderation.store.families import Member, ancestors, descendants, keep_still
 from policies.types import Finding
 
 _SERVED = frozenset({WorldState.PUBLISHED, WorldState.SUSPENDED})
@@ -95,9 +95,21 @@ def suspend(tx: Transaction, version: str, actor: str, reason: str, policy_hash:
     ]
 
 
+def hold(tx: Transaction, version: str) -> list[Member]:
+    """The ancestors of a version, which nobody takes down before the transaction ends; the nearest first.
+
+    Call it before anything of the version itself is changed: whoever takes a world down changes that first,
+    and its remixes after it.
+    """
+    above = ancestors(tx.connection, version)
+    if above:
+        keep_still(tx.connection, [one.version for one in reversed(above)])
+    return ancestors(tx.connection, version)
+
+
 def doubt(tx: Transaction, version: str) -> str | None:
-    """Why a version may not be published without people, by where it comes from."""
-    for one in ancestors(tx.connection, version):
+    """Why a version may not be published without people, by where it comes from; that stays so meanwhile."""
+    for one in hold(tx, version):
         if one.down:
             state = "quarantined" if one.state is WorldState.QUARANTINED else "taken down"
             return f"{one.world}, from which it was remixed, is {state}"

@@ -32,6 +32,7 @@ from moderation.evaluation import measured
 from moderation.evidence import gather, of_media, png
 from moderation.jobs import Handler, Hopeless, Work, check_room
 from moderation.likeness import Signature, signature
+from moderation.lineage import hold
 from moderation.listening import Heard
 from moderation.observing.logs import about, logger
 from moderation.observing.traces import span
@@ -408,6 +409,7 @@ class Stages:
         said = shadow.beside(self._shadows(), world, decision)
         evidence, limits = self._evidence(row, decision, work), self._limits()
         with work.commit(done=True) as tx:
+            hold(tx, version.id)
             tx.add_decision(version.id, row.id, decision, coverage, evidence)
             shadow.record(tx, world, decision, said)
             if version.state is not WorldState.DECIDING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,12 @@ from typer.testing import CliRunner
 from moderation import cli
 from moderation.blobs import Folder
 from moderation.cases import queue
+from moderation.cases.concluding import conclude
 from moderation.cases.decide import Choice, decide
 from moderation.cases.reasons import Outcome
 from moderation.collect import collect
 from moderation.erasure import erase
-from moderation.lineage import doubt, inherited, quarantine, suspend, take_down
+from moderation.lineage import doubt, inherited, propagate, quarantine, suspend, take_down
 from moderation.states import WorldState
 from moderation.store import Conflict, NotFound, Quarantined, Store, open_store
 from moderation.store.cases import open_case_of
@@ -202,6 +205,29 @@ def test_a_take_down_that_ends_a_case_sends_remixes_back_too(store: Store) -> No
     decide(store, CORA, held.id, Choice(Outcome.TAKE_DOWN, ("slurs",), "why"), load_bundle())
 
     assert state(store, "root") is WorldState.TAKEN_DOWN
+    assert state(store, "child") is WorldState.NEEDS_REVIEW
+
+
+def test_a_remix_that_is_decided_while_its_parent_is_taken_down_goes_to_people(store: Store) -> None:
+    """On PostgreSQL neither would see the other, if the decision did not keep the parent still."""
+    clear = store.decisions("child")[0].decision
+    with store.writing() as tx:
+        tx.transition("child", WorldState.DECIDING, "policy", "decided again")
+
+    def decides() -> None:
+        with store.writing() as tx:
+            conclude(tx, "child", "e-child", clear)
+
+    with ThreadPoolExecutor(1) as other:
+        with store.writing() as tx:
+            tx.transition("root", WorldState.SUSPENDED, "grace", "why")
+            tx.transition("root", WorldState.TAKEN_DOWN, "grace", "why")
+            propagate(tx, "root", "grace", "root was taken down")
+            deciding = other.submit(decides)
+            time.sleep(0.3)
+            assert not deciding.done()
+        deciding.result()
+
     assert state(store, "child") is WorldState.NEEDS_REVIEW
 
 

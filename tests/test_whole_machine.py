@@ -150,7 +150,7 @@ class Whole(RuleBasedStateMachine):
     def open(self, first: str, second: str) -> None:
         """Some histories begin with a world in the feed, and a remix of it."""
         self.store = fresh()
-        self.stages = pipeline.Stages(self.store, light())
+        self.stages = stages()
         self.now = 1e6
         self.count = 0
         self.shown: dict[str, str] = {}
@@ -563,6 +563,11 @@ def workshop() -> Store:
     """One store for all histories, which knows its statements by heart."""
     folder = Path(tempfile.mkdtemp())
     return open_store(folder, f"sqlite:///{shutil.copy(prepared(), folder)}")
+
+
+@cache
+def stages() -> pipeline.Stages:
+    return pipeline.Stages(workshop(), light())
 
 
 def fresh() -> Store:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
@@ -71,6 +71,12 @@ def ancestors(connection: Connection, version: str) -> list[Member]:
     v = t.versions.c
     own = connection.execute(select(v.world, v.remix_of).where(v.id == version)).one()
     return _above(connection, {own.remix_of} - {None}, {own.world})
+
+
+def keep_still(connection: Connection, versions: Sequence[str]) -> None:
+    """Nobody changes these until the transaction ends; others may read them, and keep them still as well."""
+    for one in versions:  # one after the other: in this order everywhere, so that nobody waits in a ring
+        connection.execute(select(t.versions.c.id).where(t.versions.c.id == one).with_for_update(read=True))
 
 
 def made_from_gone(connection: Connection, parents: Collection[str | None]) -> bool:
