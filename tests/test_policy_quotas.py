@@ -1,4 +1,4 @@
-"""Quotas ask about a creator's record, which the store knows: what stands rejected, and what came in today."""
+"""Quotas ask about a creator's record, which the store knows: what stands rejected, what came in today."""
 
 from __future__ import annotations
 
