@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle as Stash
@@ -53,6 +54,7 @@ from tests.case_worlds import (
 )
 
 RUNS = int(os.environ.get("FIRSTPLAY_CASE_RUNS", "20"))
+pytestmark = pytest.mark.timeout(300 + 10 * RUNS)
 REFUSED = (Conflict, LeaseLost, NotFound, MayNot, BadRuling, IllegalTransition)
 PEOPLE = {one.account: one for one in (ANNA, BEN, CORA, DAN)}
 CHOICES = (

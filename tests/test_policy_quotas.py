@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from moderation.policy_changes.promotion import promote, shadow
 from moderation.policy_changes.redecide import outlines, redecide
 from moderation.states import WorldState
 from moderation.store import Store, open_store
@@ -16,6 +17,8 @@ from moderation.store.deciding import contexts, decided_versions, load_decided
 from policies.bundle import Bundle, load_bundle
 from policies.types import Context, Verdict
 from tests.changing_worlds import decided, slur
+from tests.test_pipeline import work
+from tests.test_policy_changes import held_against_live, proposed
 
 pytestmark = pytest.mark.usefixtures("each_database")
 DAY = 86_400.0
@@ -128,3 +131,21 @@ def test_stored_evidence_is_decided_by_the_creators_record(store: Store, wary: B
     assert [told[name].escalate for name in ("calm", "calmer", "calmest")] == [False, False, True]
     assert told["another's"].verdict is Verdict.CLEARED
     assert all(outlines([wary], worlds[name])[0].verdict is one.verdict for name, one in told.items())
+
+
+def test_the_pipeline_asks_for_the_creators_record(store: Store, wary: Bundle, tmp_path: Path) -> None:
+    for name in ("rude", "ruder"):
+        decided(store, name, slur(), creator="kim")
+    for name, creator in (("calm", "kim"), ("calmer", "kim"), ("another's", "lee")):
+        decided(store, name, creator=creator)
+    bundle = proposed(store, tmp_path, QUOTAS)
+    shadow(store, bundle.sha256, "ada")
+    held_against_live(store, bundle)
+    promote(store, bundle.sha256, "grace")
+
+    work(store)
+
+    states = {one.id: one.state for one in store.versions()}
+    assert states["calm"] is states["calmer"] is WorldState.NEEDS_REVIEW
+    assert states["another's"] is WorldState.PUBLISHED
+    assert store.history("calm")[-1].reason == "Two worlds were rejected before, so a person looks."

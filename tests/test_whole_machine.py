@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle as Stash
@@ -65,6 +66,7 @@ from worldmodel.package import WorldPackage, make_package
 
 T = TypeVar("T")
 RUNS = int(os.environ.get("FIRSTPLAY_WHOLE_RUNS", "15"))
+pytestmark = pytest.mark.timeout(300 + 10 * RUNS)
 REFUSED = (
     BadRuling,
     Conflict,
