@@ -39,6 +39,8 @@ BAR = 60.0
 """Seconds."""
 BATCH = 250
 """Worlds written in one transaction."""
+CREATORS = 500
+"""Whose records the policy's quotas ask for."""
 SOME = 500
 """Worlds that are decided both ways."""
 NEW = """
@@ -161,9 +163,9 @@ def _world(number: int) -> dict[str, Any]:
 
 def _version(number: int) -> dict[str, Any]:
     return {
-        "id": f"{number:064x}", "world": f"world-{number}", "creator": "creator", "prompt": "", "spec": {},
-        "package": "", "state": "rejected", "revision": 5, "exploration": f"e{number}", "created": 0.0,
-        "updated": 0.0, "remix_of": None,
+        "id": f"{number:064x}", "world": f"world-{number}", "creator": f"creator-{number % CREATORS}",
+        "prompt": "", "spec": {}, "package": "", "state": "rejected", "revision": 5,
+        "exploration": f"e{number}", "created": 0.0, "updated": 0.0, "remix_of": None,
     }  # fmt: skip
 
 

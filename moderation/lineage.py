@@ -102,9 +102,10 @@ def hold(tx: Transaction, version: str) -> list[Member]:
     and its remixes after it.
     """
     above = ancestors(tx.connection, version)
-    if above:
-        keep_still(tx.connection, [one.version for one in reversed(above)])
-    return ancestors(tx.connection, version)
+    if not above:
+        return []
+    keep_still(tx.connection, [one.version for one in reversed(above)])
+    return ancestors(tx.connection, version)  # as they stand now that nobody changes them
 
 
 def doubt(tx: Transaction, version: str) -> str | None:

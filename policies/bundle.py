@@ -272,13 +272,13 @@ def _joined(before: DetectorEntry | None, entry: DetectorEntry) -> DetectorEntry
 
 
 def _hash(header: Header, rules: Iterable[Rule], cases: Iterable[CaseSpec], parent: Bundle | None) -> str:
-    own = {"status", "extends"} | (
-        {"breakers"} if header.breakers is None else set()
-    )  # as before it was there
+    unsaid = {"status", "extends"}
+    if header.breakers is None:
+        unsaid.add("breakers")  # bundles keep the hash that they had before there were any
     return _sha256(
         {
             "extends": parent.sha256 if parent else None,
-            "header": header.model_dump(mode="json", exclude=own),
+            "header": header.model_dump(mode="json", exclude=unsaid),
             "rules": [rule.spec.model_dump(mode="json") for rule in rules],
             "tests": sorted((case.model_dump(mode="json") for case in cases), key=json.dumps),
         }
