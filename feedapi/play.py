@@ -252,9 +252,9 @@ async def watch(here: Services) -> None:
             continue
         try:
             event = await asyncio.to_thread(live.newest_event, here.store)
-            worlds = {session.world_id for session in sessions}
-            if event != newest or not worlds <= known:
-                known = await asyncio.to_thread(live.playable, here.store, worlds)
+            versions = {session.version for session in sessions}
+            if event != newest or not versions <= known:
+                known = await asyncio.to_thread(live.still_playable, here.store, versions)
                 newest = event
             asked = time.monotonic()
         except Exception:
@@ -263,5 +263,5 @@ async def watch(here: Services) -> None:
                 continue
             known = set()
         for session in sessions:
-            if session.world_id not in known:
+            if session.version not in known:
                 session.end(Ending(Close.NOT_PUBLISHED, "this world was withdrawn", blank=True))

@@ -296,12 +296,13 @@ def show_breakers(
     Exit codes: 0 shown, or reset; 2 that rule's breaker has not tripped, or a name or a reason is missing.
     """
     from moderation.cases import breakers
+    from moderation.pipeline import policy_bundle
 
     store = home_store(home)
     if reset is not None:
         with _refusing():
             breakers.reset(store, reset, _person(store, who or "", "policies").account, reason)
-    found = breakers.readings(store)
+    found = breakers.readings(store, breakers.limits_of(policy_bundle(store)))
     if as_json:
         _echo_json([asdict(one) for one in found])
         return
@@ -351,7 +352,7 @@ def _times(case: Case) -> tuple[str, str]:
 
 def _quality(found: Quality) -> Iterator[str]:
     yield f"{found.waiting} cases open, {found.overdue} of them overdue"
-    yield f"appeals: {found.appeals.hits} of {found.appeals.n} overturned" + _within(
+    yield f"appeals: {found.appeals.hits} of {found.appeals.of} overturned" + _within(
         found.appeals.low, found.appeals.high
     )
     yield "checks of automatic decisions: " + (

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from moderation.cases.statements import Basis, by_person, unquoted
-from moderation.states import TAINTED, TRANSITIONS, WorldState
+from moderation.states import TRANSITIONS, WorldState
 from moderation.store import Conflict, NotFound, Store, Transaction, Version
-from moderation.store.families import Member, ancestors, descendants
+from moderation.store.families import Member, ancestors, descendants, keep_still
 from policies.types import Finding
 
 _SERVED = frozenset({WorldState.PUBLISHED, WorldState.SUSPENDED})
@@ -42,9 +42,9 @@ def take_down(store: Store, world: str, actor: str, reason: str) -> list[Member]
     Returns the descendants that people have to look at now. Raises NotFound, and Conflict where no version
     is published or suspended.
     """
-    versions = _known(store, world)
     with store.writing() as tx:
-        served = [one for one in versions if tx.state(one.id) in _SERVED]
+        versions = _known(tx, world)
+        served = [one for one in versions if tx.state(one.id, hold=True) in _SERVED]
         basis = by_person(Basis(""), unquoted(reason), "", detected=False)
         down = [one for one in served if _walk(tx, one.id, _DOWN, actor, reason, basis)]
         if not down:
@@ -59,8 +59,8 @@ def quarantine(store: Store, world: str, actor: str, reason: str) -> list[Member
     Returns the descendants that people have to look at now. Raises NotFound, and Conflict where there is
     nothing to keep.
     """
-    versions = _known(store, world)
     with store.writing() as tx:
+        versions = _known(tx, world)
         kept = [one for one in versions if _walk(tx, one.id, (WorldState.QUARANTINED,), actor, reason)]
         if not kept:
             raise Conflict(f"{world} is quarantined already, or its content was erased")
@@ -78,11 +78,42 @@ def propagate(tx: Transaction, world: str, actor: str, why: str) -> list[Member]
     return [one for one in family if _walk(tx, one.version, _BACK, actor, why)]
 
 
+def suspend(tx: Transaction, version: str, actor: str, reason: str, policy_hash: str | None) -> list[str]:
+    """Take a published version and its published descendants off the feed, to be looked at by a person.
+
+    Returns the versions that were published until now; nothing happens to any other.
+    """
+    world = tx.version(version).world
+    reasons = {version: reason} | {
+        one.version: f"a remix of {world}: {reason}" for one in descendants(tx.connection, world)
+    }
+    return [
+        one
+        for one, why in reasons.items()
+        if tx.state(one, hold=True) is WorldState.PUBLISHED
+        and _walk(tx, one, _BACK, actor, why, policy_hash=policy_hash)
+    ]
+
+
+def hold(tx: Transaction, version: str) -> list[Member]:
+    """The ancestors of a version, which nobody takes down before the transaction ends; the nearest first.
+
+    Call it before anything of the version itself is changed: whoever takes a world down changes that first,
+    and its remixes after it.
+    """
+    above = ancestors(tx.connection, version)
+    if not above:
+        return []
+    keep_still(tx.connection, [one.version for one in reversed(above)])
+    return ancestors(tx.connection, version)  # as they stand now that nobody changes them
+
+
 def doubt(tx: Transaction, version: str) -> str | None:
-    """Why a version may not be published without people, by where it comes from."""
-    for one in ancestors(tx.connection, version):
-        if one.state in TAINTED:
-            return f"{one.world}, from which it was remixed, is {str(one.state).replace('_', ' ')}"
+    """Why a version may not be published without people, by where it comes from; that stays so meanwhile."""
+    for one in hold(tx, version):
+        if one.down:
+            state = "quarantined" if one.state is WorldState.QUARANTINED else "taken down"
+            return f"{one.world}, from which it was remixed, is {state}"
     return None
 
 
@@ -109,8 +140,8 @@ def _kind(found: Finding) -> tuple[str, str, str | None]:
     return found.detector, found.label, found.text
 
 
-def _known(store: Store, world: str) -> list[Version]:
-    versions = store.find_versions(world)
+def _known(tx: Transaction, world: str) -> list[Version]:
+    versions = tx.find_versions(world)
     if not versions:
         raise NotFound(f"no world {world!r}: `firstplay worlds` lists them")
     return versions
@@ -123,10 +154,11 @@ def _walk(
     actor: str,
     reason: str,
     basis: Basis | None = None,
+    policy_hash: str | None = None,
 ) -> bool:
     """Take a version along a road, from the first step that may follow its state; False where none may."""
-    state = tx.state(version)
+    state = tx.state(version, hold=True)
     first = next((i for i, step in enumerate(road) if step in TRANSITIONS[state]), len(road))
     for step in road[first:]:
-        tx.transition(version, step, actor, reason, basis=basis)
+        tx.transition(version, step, actor, reason, basis=basis, policy_hash=policy_hash)
     return first < len(road)

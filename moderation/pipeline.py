@@ -31,6 +31,7 @@ from moderation.evaluation import measured
 from moderation.evidence import gather, of_media, png
 from moderation.jobs import Ended, Handler, Hopeless, Work, check_room
 from moderation.likeness import Signature, signature
+from moderation.lineage import hold
 from moderation.listening import Heard
 from moderation.observing.logs import about, logger
 from moderation.observing.traces import span
@@ -50,7 +51,7 @@ from moderation.store import (
     Version,
     live,
 )
-from moderation.store.deciding import Decided
+from moderation.store.deciding import Decided, contexts
 from moderation.store.figures import Cost, add_cost
 from moderation.store.reads import MEDIA
 from moderation.store.replaying import WAYS, first_exploration, take_over_play
@@ -58,7 +59,7 @@ from moderation.store.transaction import LOCAL
 from moderation.store.webhooks import NOTIFY
 from moderation.submitting import address
 from moderation.webhooks import notify
-from policies.types import Coverage, Decision
+from policies.types import Context, Coverage, Decision
 
 if TYPE_CHECKING:
     from bots.exploration import Budget, Exploration
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from moderation.detectors.base import Detector, Picture
     from moderation.probe import DetectorProbe
     from policies.bundle import Bundle
+    from policies.schema import BreakerLimits
     from policies.types import DetectorRun, Finding
     from worldmodel.compiled import CompiledWorld
     from worldmodel.package import WorldPackage
@@ -237,14 +239,15 @@ def explore_next(tx: Transaction, version: str, why: str) -> None:
     _queue(tx, "explore", version, tx.current_exploration(version))
 
 
-def _unplayed(version: Version, findings: list[Finding], runs: list[DetectorRun]) -> Decided:
-    """A version of which nothing but its media is known."""
-    return Decided(version.id, "", version.remix_of is not None, NOT_PLAYED, findings, runs)
-
-
-def _condemn(tx: Transaction, world: Decided, decision: Decision, said: Sequence[shadow.Shadowed]) -> bool:
+def _condemn(
+    tx: Transaction,
+    world: Decided,
+    decision: Decision,
+    said: Sequence[shadow.Shadowed],
+    limits: BreakerLimits,
+) -> bool:
     """As ``condemn``, with what the shadows say."""
-    rejected = condemn(tx, world.version, decision, of_media(decision, world.findings))
+    rejected = condemn(tx, world.version, decision, of_media(decision, world.findings), limits)
     if rejected:
         shadow.record(tx, world, decision, said)
     return rejected
@@ -334,12 +337,13 @@ class Stages:
         looked = look_at_media(self.store, version.id, self.detectors)
         findings = [one for report in looked.values() for one in report.findings]
         runs = [run for report in looked.values() for run in report.runs]
-        world = _unplayed(version, findings, runs)
+        world = self._unplayed(version, findings, runs)
         decision = self._decide(world)
         said = shadow.beside(self._shadows(), world, decision) if condemned(decision) else []
+        limits = self._limits()
         with work.commit(done=True) as tx:
             keep_media(tx, version.id, None, looked)
-            if not (condemned(decision) and _condemn(tx, world, decision, said)):
+            if not (condemned(decision) and _condemn(tx, world, decision, said, limits)):
                 explore_next(tx, version.id, "the media may be played")
         work.progress(1, 1, "worlds")
 
@@ -405,22 +409,27 @@ class Stages:
         )
         findings = self.store.findings(version.id, row.id)
         runs = self.store.detector_runs(version.id, row.id)
-        world = Decided(version.id, row.id, version.remix_of is not None, coverage, findings, runs)
+        world = Decided(version.id, row.id, self._context(version.id), coverage, findings, runs)
         decision = self._decide(world)
         said = shadow.beside(self._shadows(), world, decision)
-        evidence = self._evidence(row, decision, work)
+        evidence, limits = self._evidence(row, decision, work), self._limits()
         with work.commit(done=True) as tx:
+            hold(tx, version.id)
             tx.add_decision(version.id, row.id, decision, coverage, evidence)
             shadow.record(tx, world, decision, said)
             if version.state is not WorldState.DECIDING:
                 why = "decided again, by another policy"
                 tx.transition(version.id, WorldState.DECIDING, POLICY, why, expected=version.revision)
-            conclude(tx, version.id, row.id, decision)
+            conclude(tx, version.id, row.id, decision, limits)
+
+    def _unplayed(self, version: Version, findings: list[Finding], runs: list[DetectorRun]) -> Decided:
+        """A version of which nothing but its media is known."""
+        return Decided(version.id, "", self._context(version.id), NOT_PLAYED, findings, runs)
 
     def _decide_by_media(self, work: Work, version: Version) -> None:
         """What the media alone had condemned is condemned by this policy too, or played after all."""
         findings = self.store.findings(version.id)
-        world = _unplayed(version, findings, self.store.detector_runs(version.id))
+        world = self._unplayed(version, findings, self.store.detector_runs(version.id))
         decision = self._decide(world)
         said = shadow.beside(self._shadows(), world, decision)
         with work.commit(done=True) as tx:
@@ -452,6 +461,13 @@ class Stages:
 
     def _decide(self, world: Decided) -> Decision:
         return redecide(policy_bundle(self.store), world, breakers.tripped(self.store))
+
+    def _context(self, version: str) -> Context:
+        with self.store.reading() as connection:
+            return contexts(connection, [version])[version]
+
+    def _limits(self) -> BreakerLimits:
+        return breakers.limits_of(policy_bundle(self.store))
 
     def _shadows(self) -> list[Bundle]:
         return shadow_bundles(self.store)

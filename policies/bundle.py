@@ -98,6 +98,7 @@ class _Reading:
     def bundle(self) -> Bundle:
         header = self._header()
         written = self._rules()
+        self._breakers({rule.spec.rule for rule in written})
         rules = [compile_rule(rule, header, self.problems) for rule in written]
         if not written:
             place = self.owner.place("rules")
@@ -217,6 +218,13 @@ class _Reading:
                 rules[name] = Written(change.applied_to(before.spec), before.file, before.keys, changes)
         return rules
 
+    def _breakers(self, known: set[str]) -> None:
+        """Whether the rules exist whose quotas are named."""
+        limits = self.owner.document.breakers
+        for name in sorted((limits.rules.keys() if limits else set()) - known):
+            place = self.owner.key_place("breakers", "rules", name)
+            self._report(place, f"a quota for a rule that there is not: {name}", suggest(name, known))
+
     def _cases(self, header: Header, rules: set[str]) -> list[tuple[CaseSpec, Place]]:
         from policies.cases import misspelt
 
@@ -264,10 +272,13 @@ def _joined(before: DetectorEntry | None, entry: DetectorEntry) -> DetectorEntry
 
 
 def _hash(header: Header, rules: Iterable[Rule], cases: Iterable[CaseSpec], parent: Bundle | None) -> str:
+    unsaid = {"status", "extends"}
+    if header.breakers is None:
+        unsaid.add("breakers")  # bundles keep the hash that they had before there were any
     return _sha256(
         {
             "extends": parent.sha256 if parent else None,
-            "header": header.model_dump(mode="json", exclude={"status", "extends"}),
+            "header": header.model_dump(mode="json", exclude=unsaid),
             "rules": [rule.spec.model_dump(mode="json") for rule in rules],
             "tests": sorted((case.model_dump(mode="json") for case in cases), key=json.dumps),
         }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
+from typing import NamedTuple
 
 from policies.errors import Problem, suggest
 from policies.expressions import Expression, ExpressionError, compile_expression
@@ -48,7 +50,7 @@ class Conditions:
     rates: tuple[Expression, ...]
     """In the order of the rule's ``rates``."""
 
-    @property
+    @cached_property
     def every(self) -> tuple[Expression, ...]:
         return tuple(e for e in (self.when, self.review, *self.rates) if e is not None)
 
@@ -64,6 +66,22 @@ class Whom:
         return (not self.age_bands or context.age_band in self.age_bands) and (
             not self.countries or context.region in self.countries
         )
+
+
+LIVE = frozenset({Source.LIVE})
+
+
+class Reliance(NamedTuple):
+    """What a rule asks of one of its detectors."""
+
+    name: str
+    min_version: str
+    labels: frozenset[str]
+    """That the rule names."""
+    sources: frozenset[Source]
+    """Where its findings count."""
+    required: frozenset[Source]
+    """Where it must have run."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +120,30 @@ class Rule:
     def review(self) -> Expression | None:
         return self.base.review
 
-    @property
+    @cached_property
     def detectors(self) -> frozenset[str]:
         return frozenset(self.uses)
+
+    @cached_property
+    def scope(self) -> frozenset[Source]:
+        """Where it looks."""
+        return frozenset(self.spec.scope)
+
+    @cached_property
+    def asks(self) -> tuple[Reliance, ...]:
+        """What a release needs of each detector, by name."""
+        return self._asks(self.scope, self.required)
+
+    @cached_property
+    def asks_live(self) -> tuple[Reliance, ...]:
+        """What live play needs of each detector, by name."""
+        return self._asks(self.scope & LIVE, LIVE)
+
+    def _asks(self, sources: frozenset[Source], required: frozenset[Source]) -> tuple[Reliance, ...]:
+        uses = sorted(self.spec.detectors, key=lambda use: use.name)
+        return tuple(
+            Reliance(use.name, use.min_version, self.uses[use.name], sources, required) for use in uses
+        )
 
     @property
     def blocks(self) -> bool:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from math import isfinite
 from typing import Literal, TypeAlias
 
 from policies import wording
 from policies.bound import upper_bound
 from policies.bundle import Bundle
-from policies.compiling import Conditions, Rule
+from policies.compiling import LIVE, Conditions, Reliance, Rule
 from policies.evidence import Evidence, Index, Strengths, Value
 from policies.expressions import Expression
 from policies.schema import Quota, Rate
@@ -37,8 +37,6 @@ SEVERITY = {Verdict.CLEARED: 0, Verdict.INCONCLUSIVE: 1, Verdict.NEEDS_REVIEW: 2
 _ACTIONS = {"reject": Verdict.REJECTED, "needs_review": Verdict.NEEDS_REVIEW}
 _DRAWS = 2**32
 Basis: TypeAlias = Literal["when", "review", "missing", "none"]
-Runs: TypeAlias = Mapping[str, Sequence[DetectorRun]]
-"""By detector."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +45,73 @@ class _Outcome:
 
     rule: Rule
     conditions: Conditions
+    evidence: Evidence
+    context: Context
     verdict: Verdict
     basis: Basis
     findings: Strengths
     missing: tuple[str, ...]
     """Why its detectors cannot be relied on, one sentence each."""
-    values: dict[str, Value]
-    rated: tuple[tuple[Rate, Strengths], ...] = field(default=())
-    """What raises the age rating, with the findings that do."""
     halted: bool = False
     """It would have rejected, but goes to a person for now."""
+
+    @cached_property
+    def values(self) -> dict[str, Value]:
+        """Of every function in its conditions."""
+        return {k: v for e in self.conditions.every for k, v in e.values(self.evidence).items()}
+
+    @cached_property
+    def rated(self) -> tuple[tuple[Rate, Strengths], ...]:
+        """What raises the age rating, with the findings that do."""
+        pairs = zip(self.rule.spec.rates, self.conditions.rates, strict=True)
+        seen, context = self.evidence, self.context
+        return tuple((rate, e.explain(seen, context)) for rate, e in pairs if e.holds(seen, context))
+
+
+class Material:
+    """Findings and detector runs, indexed: bundles that judge the same evidence share what is worked out."""
+
+    def __init__(self, findings: Sequence[Finding], runs: Sequence[DetectorRun]) -> None:
+        self.index = Index(findings)
+        self._runs = _by_detector(runs)
+        self._unreliable: dict[Reliance, str | None] = {}
+
+    def unreliable(self, reliance: Reliance) -> str | None:
+        """Why a detector cannot be relied on like this; None where it can."""
+        if reliance not in self._unreliable:
+            own = [run for run in self._runs.get(reliance.name, ()) if run.source in reliance.sources]
+            self._unreliable[reliance] = _unreliable(reliance, own)
+        return self._unreliable[reliance]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One rule that fired, with what fired it, as in :class:`policies.types.Fired`."""
+
+    rule: str
+    action: Verdict
+    severity: str
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a decision comes to, before it is put into words."""
+
+    verdict: Verdict
+    fired: tuple[Hit, ...]
+    """Most severe first."""
+
+
+def outline(bundle: Bundle, material: Material, coverage: Coverage, context: Context) -> Outline:
+    """The verdict and the rules that :func:`decide` comes to, without its words: for very many worlds."""
+    outcomes = _outcomes(bundle, material, context)
+    verdict = _verdict(outcomes, _shortfalls(bundle, coverage), _quotas(bundle, context))
+    hits = (
+        Hit(o.rule.id, o.verdict, o.rule.spec.severity, tuple(f.id for f in o.findings))
+        for o in sorted((o for o in outcomes if o.basis != "none"), key=_weight)
+    )
+    return Outline(verdict, tuple(hits))
 
 
 def decide(
@@ -78,11 +133,9 @@ def decide(
     """
     context = context or Context()
     live = context.stage == "live"
-    index, by_detector = Index(findings), _by_detector(runs)
-    rules = [rule for rule in bundle.rules if _stage_sources(rule, context)]
-    outcomes = [_halted(_evaluate(rule, index, by_detector, context), review_only) for rule in rules]
+    outcomes = [_halted(o, review_only) for o in _outcomes(bundle, Material(findings, runs), context)]
     shortfalls = [] if live else _shortfalls(bundle, coverage)
-    quotas = [] if live else [q for q in bundle.header.quotas if getattr(context, q.of) > q.limit]
+    quotas = _quotas(bundle, context)
     verdict = _verdict(outcomes, shortfalls, quotas)
     fired = tuple(_fired(bundle, o) for o in sorted(outcomes, key=_weight) if o.basis != "none")
     return Decision(
@@ -98,6 +151,18 @@ def decide(
         escalate=any(quota.then == "escalate" for quota in quotas),
         sampled=not live and verdict in {Verdict.CLEARED, Verdict.REJECTED} and _drawn(bundle, version),
     )
+
+
+def _outcomes(bundle: Bundle, material: Material, context: Context) -> list[_Outcome]:
+    rules = (rule for rule in bundle.rules if _stage_sources(rule, context))
+    return [_evaluate(rule, material, context) for rule in rules]
+
+
+def _quotas(bundle: Bundle, context: Context) -> list[Quota]:
+    """Those that are used up; live play knows none."""
+    if context.stage == "live":
+        return []
+    return [quota for quota in bundle.header.quotas if getattr(context, quota.of) > quota.limit]
 
 
 def _verdict(outcomes: Sequence[_Outcome], shortfalls: Sequence[str], quotas: Sequence[Quota]) -> Verdict:
@@ -118,8 +183,7 @@ def _drawn(bundle: Bundle, version: str | None) -> bool:
 
 
 def _stage_sources(rule: Rule, context: Context) -> frozenset[Source]:
-    scope = frozenset(rule.spec.scope)
-    return scope & {Source.LIVE} if context.stage == "live" else scope
+    return rule.scope & LIVE if context.stage == "live" else rule.scope
 
 
 def _by_detector(runs: Sequence[DetectorRun]) -> dict[str, list[DetectorRun]]:
@@ -130,17 +194,14 @@ def _by_detector(runs: Sequence[DetectorRun]) -> dict[str, list[DetectorRun]]:
     return grouped
 
 
-def _evaluate(rule: Rule, index: Index, runs: Runs, context: Context) -> _Outcome:
-    sources = _stage_sources(rule, context)
-    evidence = index.view(rule.detectors, sources)
-    missing = _missing(rule, runs, sources, context)
+def _evaluate(rule: Rule, material: Material, context: Context) -> _Outcome:
+    evidence = material.index.view(rule.detectors, _stage_sources(rule, context))
+    missing = _missing(rule, material, context)
     conditions = rule.conditions(context)
-    values = {k: v for e in conditions.every for k, v in e.values(evidence).items()}
-    rated = _rated(rule, conditions, evidence, context)
 
     def outcome(verdict: Verdict, basis: Basis, condition: Expression | None = None) -> _Outcome:
         found = condition.explain(evidence, context) if condition else ()
-        return _Outcome(rule, conditions, verdict, basis, found, missing, values, rated)
+        return _Outcome(rule, conditions, evidence, context, verdict, basis, found, missing)
 
     if conditions.when and conditions.when.holds(evidence, context):
         yes = outcome(_action(rule), "when", conditions.when)
@@ -164,33 +225,22 @@ def _action(rule: Rule) -> Verdict:
     return Verdict.NEEDS_REVIEW if rule.spec.requires_human else _ACTIONS[rule.spec.action]
 
 
-def _missing(rule: Rule, runs: Runs, sources: frozenset[Source], context: Context) -> tuple[str, ...]:
+def _missing(rule: Rule, material: Material, context: Context) -> tuple[str, ...]:
     """Why each detector of the rule that cannot be relied on cannot."""
-    required = frozenset({Source.LIVE}) if context.stage == "live" else rule.required
-    uses = sorted(rule.spec.detectors, key=lambda use: use.name)
-    reasons = (
-        _unreliable(use.name, use.min_version, rule.uses[use.name], own, required)
-        for use in uses
-        for own in [[run for run in runs.get(use.name, ()) if run.source in sources]]
-    )
-    return tuple(reason for reason in reasons if reason is not None)
+    asked = rule.asks_live if context.stage == "live" else rule.asks
+    return tuple(why for why in map(material.unreliable, asked) if why is not None)
 
 
-def _unreliable(
-    name: str,
-    min_version: str,
-    labels: frozenset[str],
-    runs: Sequence[DetectorRun],
-    required: frozenset[Source],
-) -> str | None:
+def _unreliable(reliance: Reliance, runs: Sequence[DetectorRun]) -> str | None:
+    name, least = reliance.name, reliance.min_version
     if errors := sorted({run.error or "no reason given" for run in runs if not run.ok}):
         return f"{name} failed ({wording.quote(errors[0])})"
-    recent = {run.source for run in runs if _version(run.version) >= _version(min_version)}
-    if unseen := sorted(required - recent):
+    recent = {run.source for run in runs if _version(run.version) >= _version(least)}
+    if unseen := sorted(reliance.required - recent):
         old = any(run.source in unseen for run in runs)
-        what = f"ran in a version before {min_version}" if old else "never ran"
+        what = f"ran in a version before {least}" if old else "never ran"
         return f"{name} {what} on {wording.SOURCES[unseen[0]]}"
-    if unjudged := sorted({label for run in runs for label in run.uncovered} & labels):
+    if unjudged := sorted({label for run in runs for label in run.uncovered} & reliance.labels):
         return f"{name} cannot judge {', '.join(label.replace('_', ' ') for label in unjudged)}"
     return None
 
@@ -266,13 +316,6 @@ def _bound(rule: Rule, recall: float, coverage: Coverage) -> Bound:
     recall *= min(coverage.kept.get(name, 1.0) for name in rule.detectors)
     upper = upper_bound(coverage.sample_episodes, recall) if recall > 0 else 1.0
     return Bound(rule.id, recall, coverage.sample_episodes, upper)
-
-
-def _rated(
-    rule: Rule, conditions: Conditions, evidence: Evidence, context: Context
-) -> tuple[tuple[Rate, Strengths], ...]:
-    pairs = zip(rule.spec.rates, conditions.rates, strict=True)
-    return tuple((rate, e.explain(evidence, context)) for rate, e in pairs if e.holds(evidence, context))
 
 
 def _rating(outcomes: Sequence[_Outcome], too_little: bool) -> Rating:

@@ -46,20 +46,35 @@ class Index:
         groups: dict[tuple[str, str], list[Finding]] = {}
         for finding in findings:
             groups.setdefault((finding.detector, finding.label), []).append(finding)
-        self._groups = {key: strongest_first(group) for key, group in groups.items()}
+        self._labels: dict[str, dict[str, Strengths]] = {}
+        for (detector, label), group in groups.items():
+            self._labels.setdefault(detector, {})[label] = strongest_first(group)
+        self._within: dict[tuple[str, frozenset[Source]], dict[str, Strengths]] = {}
         self._views: dict[tuple[frozenset[str], frozenset[Source]], Evidence] = {}
 
     def view(self, detectors: frozenset[str], sources: frozenset[Source]) -> Evidence:
         """What a rule with these detectors and this scope may look at; rules that look alike share it."""
         key = (detectors, sources)
         if key not in self._views:
-            within = tuple(sources)  # compared by identity, which is faster than hashing an enum
             labels: dict[str, list[Strengths]] = {}
-            for (detector, label), group in self._groups.items():
-                if detector in detectors:
-                    labels.setdefault(label, []).append(tuple(f for f in group if f.source in within))
-            self._views[key] = Evidence({label: _merged(groups) for label, groups in labels.items()})
+            for detector in detectors:
+                for label, group in self._found(detector, sources).items():
+                    labels.setdefault(label, []).append(group)
+            found = {label: _merged(groups) for label, groups in labels.items()}
+            self._views[key] = Evidence(found) if found else _NOTHING
         return self._views[key]
+
+    def _found(self, detector: str, sources: frozenset[Source]) -> dict[str, Strengths]:
+        """What a detector found there, by label."""
+        key = (detector, sources)
+        if key not in self._within:
+            within = tuple(sources)  # compared by identity, which is faster than hashing an enum
+            self._within[key] = {
+                label: found
+                for label, group in self._labels.get(detector, {}).items()
+                if (found := tuple(f for f in group if f.source in within))
+            }
+        return self._within[key]
 
 
 def _merged(groups: Sequence[Strengths]) -> Strengths:
@@ -124,6 +139,10 @@ class Evidence:
                 places.setdefault((finding.playthrough, finding.media), []).append(finding)
             self._timelines[key] = places
         return self._timelines[key]
+
+
+_NOTHING = Evidence({})
+"""Of every decision in which a rule has nothing to look at, so that it is worked out once for all."""
 
 
 def _end(finding: Finding) -> float:

@@ -56,6 +56,13 @@ def bundle_in_words(bundle: Bundle) -> Iterator[str]:
     for quota in header.quotas:
         who = "a senior person" if quota.then == "escalate" else "a person"
         yield f"With more than {quota.limit} {quota.of.replace('_', ' ')}, {who} looks at what comes next."
+    if (limits := header.breakers) is not None:
+        others = [f"{daily} by {rule}" for rule, daily in sorted(limits.rules.items())]
+        yield (
+            f"A rule may reject {limits.daily} worlds a day without a person"
+            f"{f' ({listed(others)})' if others else ''}; beyond that, or when it fires far more often than "
+            f"in the {limits.history_days} days before, what it would reject goes to people."
+        )
     live = header.live
     held = f"hides what is new for up to {live.hold_frames} frames" if live.hold_frames else "hides nothing"
     yield (

@@ -123,6 +123,26 @@ class Quota(_Strict):
     explanation: str = Field(min_length=10)
 
 
+class BreakerLimits(_Strict):
+    """Beyond which a rule may only send to people, until somebody resets its circuit breaker."""
+
+    daily: int = Field(default=100, ge=0)
+    """Rejections without a person, of one rule in one day (UTC)."""
+    rules: dict[Slug, Annotated[int, Field(ge=0)]] = {}
+    """The same for some rules, by name."""
+    alarm: float = Field(default=1e-4, gt=0, lt=1)
+    """Probability of so many firings, if the rule fired as it did before: with twenty rules, one false alarm
+    in 500 days that are asked about once. It is asked at every rejection, so expect some more."""
+    least: int = Field(default=5, ge=1)
+    """Firings below which there is no alarm: few worlds tell nothing."""
+    history_days: int = Field(default=28, ge=1, le=365)
+    """With which a day is compared."""
+
+    def daily_of(self, rule: str) -> int:
+        """Rejections of a rule in one day without a person."""
+        return self.rules.get(rule, self.daily)
+
+
 class LivePlay(_Strict):
     """How the guard watches what players see."""
 
@@ -317,6 +337,8 @@ class Header(_Strict):
     quality_sampling: Share = 0.0
     """Share of the worlds decided without a person that a person sees as well, to check the policy."""
     quotas: tuple[Quota, ...] = ()
+    breakers: BreakerLimits | None = None
+    """None: the usual limits."""
     regions: dict[Slug, tuple[Country, ...]] = {}
     """Groups of countries that ``audiences`` may name."""
 
@@ -340,6 +362,7 @@ class Document(_Strict):
     live: LivePlay | None = None
     quality_sampling: Share | None = None
     quotas: tuple[Quota, ...] | None = None
+    breakers: BreakerLimits | None = None
     regions: dict[Slug, tuple[Country, ...]] | None = None
     detectors: dict[str, DetectorEntry] = {}
     categories: dict[str, Category] = {}

@@ -196,7 +196,7 @@ class Context:
     at live findings only, needs no coverage, and fails closed."""
     remix: bool = False
     prior_rejections: int = 0
-    """Versions by the same creator that were rejected before."""
+    """Versions that the same creator sent in before this one and that stand rejected or taken down."""
     submissions_today: int = 0
     """Versions by the same creator in the 24 hours before this one."""
     age_band: str = ""

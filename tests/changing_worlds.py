@@ -10,7 +10,7 @@ from moderation.store import Store
 from moderation.store.deciding import Decided
 from policies.bundle import Bundle, load_bundle
 from policies.cases import sufficient_coverage
-from policies.types import Decision, DetectorRun, Finding, Source, Verdict
+from policies.types import Context, Decision, DetectorRun, Finding, Source, Verdict
 
 AFTER = {
     Verdict.CLEARED: [WorldState.CLEARED, WorldState.PUBLISHED],
@@ -60,7 +60,8 @@ def decided(
     bundle = load_bundle()
     coverage = replace(sufficient_coverage(bundle), stop_reason="nothing new was found")
     exploration, looked = f"e-{version}", runs(bundle)
-    world = Decided(version, exploration, remix_of is not None, coverage, list(findings), looked)
+    context = Context(remix=remix_of is not None)
+    world = Decided(version, exploration, context, coverage, list(findings), looked)
     decision = redecide(bundle, world)
     package = store.blobs.put(f"package of {version}".encode())
     with store.writing() as tx:

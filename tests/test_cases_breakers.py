@@ -10,11 +10,13 @@ from scipy.stats import binom
 
 from bots.risk import clopper_pearson_upper
 from moderation.cases import audit, breakers
-from moderation.cases.breakers import Limits, Tally, surprise
+from moderation.cases.breakers import Tally, surprise
 from moderation.cases.reasons import Reason
 from moderation.states import WorldState
 from moderation.store import NotFound, Store, open_store
-from policies import Bundle, Verdict
+from policies import Bundle, BundleError, Verdict
+from policies.prose import bundle_in_words
+from policies.schema import BreakerLimits
 from tests.case_worlds import cases_of, found, judge, machine, small_bundle, state, submit
 
 pytestmark = pytest.mark.usefixtures("each_database")
@@ -40,7 +42,7 @@ def charge(
     label: str = "",
     times: int = 1,
     now: float = NOON,
-    limits: Limits | None = None,
+    limits: BreakerLimits | None = None,
 ) -> str | None:
     why = None
     halted = breakers.tripped(store)
@@ -52,7 +54,7 @@ def charge(
 
 
 def test_a_rule_rejects_no_more_than_its_quota_of_a_day(store: Store, bundle: Bundle) -> None:
-    limits = Limits(daily=3)
+    limits = BreakerLimits(daily=3)
 
     assert charge(store, bundle, "slur", 3, limits=limits) is None
     why = charge(store, bundle, "slur", limits=limits)
@@ -61,7 +63,7 @@ def test_a_rule_rejects_no_more_than_its_quota_of_a_day(store: Store, bundle: Bu
 
 
 def test_a_new_day_has_a_new_quota_but_what_has_tripped_stays_so(store: Store, bundle: Bundle) -> None:
-    limits = Limits(daily=3)
+    limits = BreakerLimits(daily=3)
     charge(store, bundle, "slur", 3, limits=limits)
     assert charge(store, bundle, "slur", now=NOON + DAY, limits=limits) is None
 
@@ -106,7 +108,7 @@ def test_nothing_fired_is_no_surprise() -> None:
 
 
 def test_a_rejection_stands_while_one_of_its_rules_may_reject(store: Store, bundle: Bundle) -> None:
-    limits = Limits(daily=1)
+    limits = BreakerLimits(daily=1)
     charge(store, bundle, "slur", 2, limits=limits)
     both = judge(bundle, found("slur", 0.95), found("blood", 0.95))
     with store.writing() as tx:
@@ -118,7 +120,7 @@ def test_a_rejection_stands_while_one_of_its_rules_may_reject(store: Store, bund
 def test_what_a_tripped_rule_would_reject_needs_a_review_and_says_so(
     store: Store, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(breakers, "LIMITS", Limits(daily=1))
+    monkeypatch.setattr(breakers, "LIMITS", BreakerLimits(daily=1))
     submit(store, "v1")
     submit(store, "v2")
     submit(store, "v3")
@@ -138,7 +140,7 @@ def test_what_a_tripped_rule_would_reject_needs_a_review_and_says_so(
 
 
 def test_a_reset_lets_the_rule_reject_again_with_a_new_quota(store: Store, bundle: Bundle) -> None:
-    limits = Limits(daily=2)
+    limits = BreakerLimits(daily=2)
     charge(store, bundle, "slur", 3, limits=limits)
     with pytest.raises(ValueError, match="say why"):
         breakers.reset(store, "slurs", "cora", " ")
@@ -185,3 +187,27 @@ def test_worlds_that_people_decide_are_not_counted(store: Store, bundle: Bundle)
 
     assert state(store) is WorldState.NEEDS_REVIEW
     assert breakers.readings(store) == before
+
+
+# -- limits of the policy -------------------------------------------------------------------------------
+
+
+def test_a_policy_says_its_own_limits_rule_by_rule(store: Store, tmp_path: Path) -> None:
+    strict = small_bundle(tmp_path, "breakers: {daily: 5, rules: {slurs: 1, flashing: 0}}\n")
+    limits = breakers.limits_of(strict)
+
+    assert charge(store, strict, "slur", limits=limits) is None
+    assert "rejected 1 worlds" in (charge(store, strict, "slur", limits=limits) or "")
+    assert charge(store, strict, "blood", 5, limits=limits) is None
+    assert charge(store, strict, "flash", limits=limits) is not None
+    assert "a day without a person (0 by flashing and 1 by slurs)" in " ".join(bundle_in_words(strict))
+
+
+def test_without_limits_the_usual_ones_hold_and_the_hash_is_as_before(bundle: Bundle) -> None:
+    assert breakers.limits_of(bundle) == BreakerLimits()
+    assert bundle.sha256 == "78cec65ff017cf9cab14aee9ef87094245aa0925d7aa837412d27e0e7103c68b"
+
+
+def test_a_quota_for_a_rule_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="a quota for a rule that there is not: slur"):
+        small_bundle(tmp_path, "breakers: {rules: {slur: 1}}\n")

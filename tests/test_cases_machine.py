@@ -10,10 +10,10 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle as Stash
@@ -24,13 +24,10 @@ from moderation.cases import queue
 from moderation.cases.appeals import appeal
 from moderation.cases.decide import BadRuling, Choice, approve, decide, disagree
 from moderation.cases.queue import MayNot
-from moderation.cases.reasons import FOUR_EYES_FROM, OUTCOMES, Outcome, Reason
+from moderation.cases.reasons import OUTCOMES, Outcome
 from moderation.states import (
     DECIDED,
-    RESTRICTIVE,
     REVIEWABLE,
-    TRANSITIONS,
-    WITH_PEOPLE,
     IllegalTransition,
     WorldState,
 )
@@ -43,12 +40,12 @@ from moderation.store import (
 )
 from moderation.store import cases as stored
 from moderation.store.cases import Case, Status
+from tests import laws
 from tests.case_worlds import (
     ANNA,
     BEN,
     CORA,
     DAN,
-    MACHINE,
     found,
     judge,
     machine,
@@ -57,6 +54,7 @@ from tests.case_worlds import (
 )
 
 RUNS = int(os.environ.get("FIRSTPLAY_CASE_RUNS", "20"))
+pytestmark = pytest.mark.timeout(300 + 10 * RUNS)
 REFUSED = (Conflict, LeaseLost, NotFound, MayNot, BadRuling, IllegalTransition)
 PEOPLE = {one.account: one for one in (ANNA, BEN, CORA, DAN)}
 CHOICES = (
@@ -94,19 +92,6 @@ people = st.sampled_from(sorted(PEOPLE))
 
 
 Request: TypeAlias = Callable[[], object]
-Row: TypeAlias = dict[str, Any]
-Seen: TypeAlias = dict[str, list[Row]]
-TABLES = {
-    name: f"SELECT * FROM {name} ORDER BY {order}"
-    for name, order in {
-        "events": "id",
-        "versions": "id",
-        "cases": "id",
-        "case_actions": "id",
-        "rulings": "id",
-        "statements": "event",
-    }.items()
-}
 
 
 class Moderation(RuleBasedStateMachine):
@@ -254,68 +239,13 @@ class Moderation(RuleBasedStateMachine):
 
     @invariant()
     def nothing_happened_that_must_not(self) -> None:
-        seen = self.everything()
-        events: dict[str, list[Row]] = {"v1": [], "v2": []}
-        for event in seen["events"]:
-            events[event["version"]].append(event)
-        for version, history in events.items():
-            self.every_change_of_state_is_in_the_log(seen, version, history)
-            self.what_is_published_was_cleared(history)
-            self.no_machine_clears_what_a_person_stopped(seen, history)
-            self.people_have_a_case_of_what_waits_for_them(seen, version, history)
-        self.two_people_are_two(seen)
-        self.every_restriction_has_its_statement(seen)
-
-    def every_change_of_state_is_in_the_log(self, seen: Seen, version: str, history: list[Row]) -> None:
-        assert [event["revision"] for event in history] == list(range(len(history)))
-        states = [WorldState(event["to_state"]) for event in history]
-        assert all(b in TRANSITIONS[a] for a, b in pairwise(states))
-        (now,) = (row["state"] for row in seen["versions"] if row["id"] == version)
-        assert now == states[-1]
-
-    def what_is_published_was_cleared(self, history: list[Row]) -> None:
-        for before, event in pairwise(history):
-            if event["to_state"] == WorldState.PUBLISHED:
-                assert before["to_state"] in (WorldState.CLEARED, WorldState.OVERTURNED)
-
-    def no_machine_clears_what_a_person_stopped(self, seen: Seen, history: list[Row]) -> None:
-        rulings = {row["event"]: row["outcome"] for row in seen["rulings"] if row["stands"]}
-        stopped = False
-        for event in history:
-            if event["id"] in rulings:
-                stopped = rulings[event["id"]] != Outcome.CLEAR
-            elif event["to_state"] == WorldState.SUSPENDED:
-                stopped = True
-            assert not (stopped and event["to_state"] == WorldState.CLEARED and event["actor"] == MACHINE)
-
-    def people_have_a_case_of_what_waits_for_them(self, seen: Seen, version: str, history: list[Row]) -> None:
-        waits = history[-1]["to_state"] in WITH_PEOPLE
-        mine = [row for row in seen["cases"] if row["version"] == version and row["closed"] is None]
-        assert len([row for row in mine if row["reason"] != Reason.QUALITY]) == waits
-
-    def two_people_are_two(self, seen: Seen) -> None:
-        creators = {row["id"]: row["creator"] for row in seen["versions"]}
-        cases = {row["id"]: row for row in seen["cases"]}
-        for row in seen["rulings"]:
-            case = cases[row["case"]]
-            severe = case["approvals"] > 1 or case["severity"] >= FOUR_EYES_FROM
-            assert row["approved_by"] != row["decided_by"]
-            assert row["approved_by"] is not None or not severe or case["reason"] == Reason.QUALITY
-            assert creators[row["version"]] not in (row["decided_by"], row["approved_by"])
-
-    def every_restriction_has_its_statement(self, seen: Seen) -> None:
-        owed = {event["id"] for event in seen["events"] if event["to_state"] in RESTRICTIVE}
-        assert {row["event"] for row in seen["statements"]} == owed
+        laws.hold(self.everything())
 
     # -- looking ------------------------------------------------------------------------------------------
 
-    def everything(self) -> Seen:
+    def everything(self) -> laws.Rows:
         """All rows that any of this may change."""
-        with self.store.reading() as connection:
-            return {
-                name: [dict(row) for row in connection.exec_driver_sql(query).mappings()]
-                for name, query in TABLES.items()
-            }
+        return laws.rows_of(self.store, laws.CASE_TABLES)
 
     def stopped(self, version: str) -> bool:
         """Whether people stopped it last, or it was suspended and they have not looked since."""

@@ -156,7 +156,7 @@ def test_overturned_appeals_and_time_per_case(store: Store, tmp_path: Path) -> N
         decide(store, BEN, case.id, says, bundle, now=1060 + 10 * number)
     figures = quality(store, FAR)
 
-    assert (figures.appeals.hits, figures.appeals.n) == (1, 3)
+    assert (figures.appeals.hits, figures.appeals.of) == (1, 3)
     assert 0 < figures.appeals.low < 1 / 3 < figures.appeals.high < 1
     assert (figures.times[Reason.APPEAL].median, figures.times[Reason.APPEAL].late) == (70.0, 0)
     assert figures.in_all is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,20 @@ from typer.testing import CliRunner
 
 from moderation import cli
 from moderation.blobs import Folder
+from moderation.cases import queue
+from moderation.cases.concluding import conclude
+from moderation.cases.decide import Choice, decide
+from moderation.cases.reasons import Outcome
 from moderation.collect import collect
 from moderation.erasure import erase
-from moderation.lineage import doubt, inherited, quarantine, take_down
+from moderation.lineage import doubt, inherited, propagate, quarantine, suspend, take_down
 from moderation.states import WorldState
 from moderation.store import Conflict, NotFound, Quarantined, Store, open_store
+from moderation.store.cases import open_case_of
 from moderation.store.families import descendants
+from moderation.store.live import playable, still_playable
+from policies import load_bundle
+from tests.case_worlds import CORA
 from tests.changing_worlds import decided, slur
 
 pytestmark = pytest.mark.usefixtures("each_database")
@@ -141,3 +151,92 @@ def test_the_commands_say_who_goes_back_to_people(store: Store, tmp_path: Path) 
         app, ["worlds", "take-down", "root", "--as", "grace", "--reason", "w", "--home", str(tmp_path)]
     )
     assert again.exit_code == 2
+
+
+def test_an_appeal_does_not_give_remixes_back_before_it_is_won(store: Store) -> None:
+    take_down(store, "root", "grace", "why")
+    publish(store, "child")
+
+    for step in (WorldState.APPEALED, WorldState.UPHELD):
+        with store.writing() as tx:
+            tx.transition("root", step, "ada", "unjust")
+            assert doubt(tx, "child") == "root, from which it was remixed, is taken down"
+        assert playable(store, ["child", "grandchild", "stranger"]) == {"stranger"}
+
+
+def test_an_appeal_that_is_won_gives_remixes_back(store: Store) -> None:
+    take_down(store, "root", "grace", "why")
+    publish(store, "child")
+    with store.writing() as tx:
+        for step in (WorldState.APPEALED, WorldState.OVERTURNED, WorldState.PUBLISHED):
+            tx.transition("root", step, "ada", "unjust")
+        assert doubt(tx, "child") is None
+
+    assert playable(store, ["root", "child"]) == {"root", "child"}
+
+
+def test_sending_in_another_version_gives_no_remix_back(store: Store) -> None:
+    take_down(store, "root", "grace", "why")
+    publish(store, "child")
+
+    with store.writing() as tx:
+        tx.submit("root 2", "root", "root", "prompt", {"title": "root"}, "package", None, "ada")
+
+    assert playable(store, ["child"]) == set()
+
+
+def test_another_version_of_its_world_keeps_none_in_play(store: Store) -> None:
+    decided(store, "root 2", title="root")
+    assert still_playable(store, ["root", "root 2"]) == {"root", "root 2"}
+
+    with store.writing() as tx:
+        tx.transition("root 2", WorldState.WITHDRAWN, "ada", "no longer")
+
+    assert playable(store, ["root"]) == {"root"}
+    assert still_playable(store, ["root", "root 2"]) == {"root"}
+
+
+def test_a_take_down_that_ends_a_case_sends_remixes_back_too(store: Store) -> None:
+    with store.writing() as tx:
+        suspend(tx, "root", "guard", "seen in play", None)
+    publish(store, "child")
+    held = queue.claim(store, CORA, open_case(store, "root"))
+
+    decide(store, CORA, held.id, Choice(Outcome.TAKE_DOWN, ("slurs",), "why"), load_bundle())
+
+    assert state(store, "root") is WorldState.TAKEN_DOWN
+    assert state(store, "child") is WorldState.NEEDS_REVIEW
+
+
+def test_a_remix_that_is_decided_while_its_parent_is_taken_down_goes_to_people(store: Store) -> None:
+    """On PostgreSQL neither would see the other, if the decision did not keep the parent still."""
+    clear = store.decisions("child")[0].decision
+    with store.writing() as tx:
+        tx.transition("child", WorldState.DECIDING, "policy", "decided again")
+
+    def decides() -> None:
+        with store.writing() as tx:
+            conclude(tx, "child", "e-child", clear)
+
+    with ThreadPoolExecutor(1) as other:
+        with store.writing() as tx:
+            tx.transition("root", WorldState.SUSPENDED, "grace", "why")
+            tx.transition("root", WorldState.TAKEN_DOWN, "grace", "why")
+            propagate(tx, "root", "grace", "root was taken down")
+            deciding = other.submit(decides)
+            time.sleep(0.3)
+            assert not deciding.done()
+        deciding.result()
+
+    assert state(store, "child") is WorldState.NEEDS_REVIEW
+
+
+def publish(store: Store, version: str) -> None:
+    """By somebody who has looked at it."""
+    held = queue.claim(store, CORA, open_case(store, version))
+    decide(store, CORA, held.id, Choice(Outcome.CLEAR), load_bundle())
+
+
+def open_case(store: Store, version: str) -> int:
+    with store.reading() as connection:
+        return open_case_of(connection, version) or 0

@@ -28,7 +28,7 @@ from policies import (
 from policies.bound import upper_bound
 from policies.bundle import DEFAULT
 from policies.cases import sufficient_coverage
-from policies.engine import SEVERITY
+from policies.engine import SEVERITY, Material, outline
 from policies.schema import json_schema
 
 BUNDLE = load_bundle()
@@ -236,6 +236,24 @@ def test_the_order_of_findings_and_runs_changes_nothing(given_: list[Finding], r
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     random.shuffle(runs)  # type: ignore[attr-defined]
     assert judge(*given_) == judge(*shuffled, runs=runs)
+
+
+@given(findings(), st.sets(st.sampled_from([run.detector for run in RUNS])), st.integers(0, 40))
+def test_an_outline_is_the_decision_without_its_words(
+    given_: list[Finding], absent: set[str], episodes: int
+) -> None:
+    """Also where bundles share what is worked out about the evidence."""
+    runs = [run for run in RUNS if run.detector not in absent]
+    coverage = replace(sufficient_coverage(BUNDLE), sample_episodes=episodes)
+    material = Material(given_, runs)
+
+    for _ in range(2):
+        told = outline(BUNDLE, material, coverage, Context())
+        decision = decide(BUNDLE, given_, runs, coverage)
+        assert told.verdict is decision.verdict
+        assert [(f.rule, f.action, f.severity, f.findings) for f in told.fired] == [
+            (f.rule, f.action, f.severity, f.findings) for f in decision.fired
+        ]
 
 
 @given(findings())

@@ -60,7 +60,7 @@ def test_precision_recall_and_agreement_count_what_is_known() -> None:
     assert (slurs.precision.hits, slurs.precision.of) == (1, 2)
     assert (slurs.recall.hits, slurs.recall.of) == (1, 2)
     assert (slurs.agreement.hits, slurs.agreement.of) == (3, 5)
-    assert slurs.agreement.interval == wilson(3, 5)
+    assert (slurs.agreement.low, slurs.agreement.high) == wilson(3, 5)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40))

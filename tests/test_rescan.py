@@ -21,7 +21,7 @@ from moderation.store import Store, open_store
 from moderation.store.bundles import count_shadows, find_bundle, shadow_turns
 from moderation.store.deciding import Decided
 from policies.bundle import load_bundle
-from policies.types import Coverage, Finding, Source, Verdict
+from policies.types import Context, Coverage, Finding, Source, Verdict
 from tests.changing_worlds import runs
 from tests.test_pipeline import copy, package, request, reviewed, submit, work
 from worldmodel.package import WorldPackage
@@ -188,7 +188,7 @@ def condemned_by_media(store: Store, world: WorldPackage) -> str:
     version = submit(store, world)
     flash = Finding("f1", "flash", "999", "general_flash", 1.0, Source.MEDIA, 0.0, 2.0, media="style.video")
     looked = [run for run in runs(load_bundle()) if run.source is Source.MEDIA]
-    evidence = Decided(version, "", False, NOT_PLAYED, [flash], looked)
+    evidence = Decided(version, "", Context(), NOT_PLAYED, [flash], looked)
     decision = redecide(load_bundle(), evidence)
     assert condemned(decision)
     with store.writing() as tx:

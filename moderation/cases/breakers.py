@@ -15,25 +15,12 @@ from sqlalchemy import Connection
 from moderation.store import Store
 from moderation.store import breakers as stored
 from moderation.store.breakers import Breaker, Tally
+from policies.bundle import Bundle
+from policies.schema import BreakerLimits
 from policies.types import Decision, Verdict
 
-
-@dataclass(frozen=True)
-class Limits:
-    """Beyond which a rule may only send to people."""
-
-    daily: int = 100
-    """Rejections without a person, of one rule in one day (UTC)."""
-    alarm: float = 1e-4
-    """Probability of so many firings, if the rule fired as it did before: with twenty rules, one false alarm
-    in 500 days that are asked about once. It is asked at every rejection, so expect some more."""
-    least: int = 5
-    """Firings below which there is no alarm: few worlds tell nothing."""
-    history_days: int = 28
-    """With which a day is compared."""
-
-
-LIMITS = Limits()
+LIMITS = BreakerLimits()
+"""Where the policy does not say others."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +52,11 @@ def surprise(today: Tally, before: Tally) -> float:
     return float(binom.sf(today.fired - 1, today.decided, rate))
 
 
+def limits_of(bundle: Bundle) -> BreakerLimits:
+    """The policy's limits, else the usual ones."""
+    return bundle.header.breakers or LIMITS
+
+
 def tripped(store: Store) -> frozenset[str]:
     """Rules that may only send to people now."""
     with store.reading() as connection:
@@ -72,7 +64,7 @@ def tripped(store: Store) -> frozenset[str]:
 
 
 def charge(
-    connection: Connection, decision: Decision, limits: Limits | None = None, now: float | None = None
+    connection: Connection, decision: Decision, limits: BreakerLimits | None = None, now: float | None = None
 ) -> str | None:
     """Count an automatic decision; why it may not stand, if it is a rejection that goes too far.
 
@@ -96,7 +88,7 @@ def charge(
     return "; ".join(f"{rule}: {why}" for rule, why in halted.items()) or None
 
 
-def readings(store: Store, limits: Limits = LIMITS, now: float | None = None) -> list[Reading]:
+def readings(store: Store, limits: BreakerLimits = LIMITS, now: float | None = None) -> list[Reading]:
     """Every rule that was asked of late, those that have tripped first."""
     day = _day(time.time() if now is None else now)
     with store.reading() as connection:
@@ -116,7 +108,9 @@ def reset(store: Store, rule: str, actor: str, reason: str) -> None:
         stored.reset(tx.connection, rule, actor, reason.strip())
 
 
-def _halted(connection: Connection, breaker: Breaker, day: str, limits: Limits, now: float) -> str | None:
+def _halted(
+    connection: Connection, breaker: Breaker, day: str, limits: BreakerLimits, now: float
+) -> str | None:
     """Why a rule may not reject, which trips its breaker unless it has tripped before."""
     if breaker.tripped is not None:
         return breaker.why
@@ -126,9 +120,9 @@ def _halted(connection: Connection, breaker: Breaker, day: str, limits: Limits, 
     return why
 
 
-def _beyond(reading: Reading, limits: Limits) -> str | None:
+def _beyond(reading: Reading, limits: BreakerLimits) -> str | None:
     today, before = reading.today, reading.before
-    if today.restricted >= limits.daily:
+    if today.restricted >= limits.daily_of(reading.rule):
         return (
             f"it has rejected {today.restricted} worlds without a person since the day began or it was reset"
         )
@@ -140,7 +134,7 @@ def _beyond(reading: Reading, limits: Limits) -> str | None:
     return None
 
 
-def _reading(connection: Connection, breaker: Breaker, day: str, limits: Limits) -> Reading:
+def _reading(connection: Connection, breaker: Breaker, day: str, limits: BreakerLimits) -> Reading:
     first = (datetime.fromisoformat(day) - timedelta(days=limits.history_days)).strftime("%Y-%m-%d")
     today, before = stored.tallies(connection, breaker, day, first)
     return Reading(breaker.rule, breaker.tripped, breaker.why, today, before, surprise(today, before))

@@ -14,6 +14,7 @@ from moderation.lineage import doubt
 from moderation.states import WorldState
 from moderation.store import Evidence, Transaction, cases
 from moderation.store.cases import Ruling
+from policies.schema import BreakerLimits
 from policies.types import Coverage, Decision, Verdict
 
 POLICY = "policy"
@@ -27,15 +28,21 @@ _AFTER: Mapping[Verdict, WorldState] = {
 _AUTOMATIC = {WorldState.CLEARED, WorldState.REJECTED}
 
 
-def conclude(tx: Transaction, version: str, exploration: str, decision: Decision) -> None:
+def conclude(
+    tx: Transaction,
+    version: str,
+    exploration: str,
+    decision: Decision,
+    limits: BreakerLimits | None = None,
+) -> None:
     """Bring a version that is being decided to the state that its stored decision leads to.
 
     Publishes what is cleared; opens a case where people must look, or where the decision was drawn to be
-    checked.
+    checked. ``limits`` of the circuit breakers are the usual ones by default.
     """
     why = decision.reasons[0] if decision.reasons else str(decision.verdict)
     state = _AFTER[decision.verdict]
-    held = _held(tx, version, exploration, decision)
+    held = _held(tx, version, exploration, decision, limits)
     if held is not None:
         reason, against = held
         state, why = WorldState.NEEDS_REVIEW, f"{_SAID[decision.verdict]}, but {against}"
@@ -47,9 +54,15 @@ def conclude(tx: Transaction, version: str, exploration: str, decision: Decision
         cases.open_case(tx.connection, version, Reason.QUALITY)
 
 
-def condemn(tx: Transaction, version: str, decision: Decision, evidence: Sequence[Evidence]) -> bool:
+def condemn(
+    tx: Transaction,
+    version: str,
+    decision: Decision,
+    evidence: Sequence[Evidence],
+    limits: BreakerLimits | None = None,
+) -> bool:
     """Reject a version by its media alone; False, and nothing done, where a breaker has it played first."""
-    if breakers.charge(tx.connection, decision) is not None:
+    if breakers.charge(tx.connection, decision, limits) is not None:
         return False
     tx.add_decision(version, None, decision, Coverage(), evidence)
     why = decision.reasons[0]
@@ -67,7 +80,9 @@ _SAID: Mapping[Verdict, str] = {
 _LENIENT = {Verdict.CLEARED, Verdict.INCONCLUSIVE}
 
 
-def _held(tx: Transaction, version: str, exploration: str, decision: Decision) -> tuple[Reason, str] | None:
+def _held(
+    tx: Transaction, version: str, exploration: str, decision: Decision, limits: BreakerLimits | None
+) -> tuple[Reason, str] | None:
     """What keeps the policy from deciding by itself, and why a person must."""
     ruling = cases.standing_ruling(tx.connection, version)
     stopped = _stopped(tx, version, ruling)
@@ -75,7 +90,7 @@ def _held(tx: Transaction, version: str, exploration: str, decision: Decision) -
         return stopped
     if ruling is not None and stopped is None and decision.verdict is Verdict.REJECTED:
         return Reason.CONFLICT, f"a person cleared it before{f': {ruling.reason}' if ruling.reason else ''}"
-    halted = breakers.charge(tx.connection, decision)
+    halted = breakers.charge(tx.connection, decision, limits)
     if halted is not None:
         return Reason.BREAKER, f"a circuit breaker has tripped ({halted})"
     if decision.verdict is not Verdict.CLEARED:

@@ -14,6 +14,7 @@ from moderation.accounts import Principal
 from moderation.cases.queue import MayNot, check_person, clock, in_hand, moves
 from moderation.cases.reasons import FOUR_EYES_FROM, OUTCOMES, Outcome, Reason
 from moderation.cases.statements import Basis, by_person, of_rules, unquoted
+from moderation.lineage import propagate
 from moderation.states import WorldState
 from moderation.store import Conflict, Store, Transaction, cases
 from moderation.store.cases import Case, Proposal, Status
@@ -197,6 +198,8 @@ def _change(
     )
     if cleared:
         tx.transition(case.version, WorldState.PUBLISHED, actor, why, policy_hash=bundle.sha256)
+    if proposal.outcome is Outcome.TAKE_DOWN:
+        propagate(tx, case.world, actor, f"{case.world}, from which it was remixed, was taken down")
     return event
 
 

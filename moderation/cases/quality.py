@@ -8,7 +8,7 @@ from math import sqrt
 from statistics import median, quantiles
 
 from moderation.cases.reasons import Outcome, Reason
-from moderation.evaluation.metrics import Z95, wilson
+from moderation.evaluation.metrics import Z95, Share
 from moderation.store import Store, cases
 from moderation.store.cases import Case, Ruling
 from policies.types import Decision, Verdict
@@ -54,16 +54,6 @@ def kappa(table: Sequence[Sequence[int]]) -> Agreement:
 
 
 @dataclass(frozen=True)
-class Share:
-    """A rate with its 95 % interval (Wilson)."""
-
-    hits: int
-    n: int
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Times:
     """How long people held cases of a kind until they were decided."""
 
@@ -106,7 +96,7 @@ def quality(store: Store, now: float, since: float = 0.0) -> Quality:
     return Quality(
         in_all=_agreement((_rejects(decision), _stops(ruling)) for decision, ruling in checked),
         by_rule=_by_rule(checked),
-        appeals=_share(sum(appeals), len(appeals)),
+        appeals=Share(sum(appeals), len(appeals)),
         times=_times(closed),
         waiting=len(waiting),
         overdue=sum(one.due < now for one in waiting),
@@ -139,10 +129,6 @@ def _stops(ruling: Ruling) -> bool:
 
 def _broken(decision: Decision) -> set[str]:
     return {one.rule for one in decision.fired if one.action is Verdict.REJECTED}
-
-
-def _share(hits: int, n: int) -> Share:
-    return Share(hits, n, *wilson(hits, n))
 
 
 def _times(closed: Sequence[Case]) -> dict[Reason, Times]:

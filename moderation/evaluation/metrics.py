@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from math import sqrt
 
 import numpy as np
@@ -33,6 +33,30 @@ def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
     low, high = (middle - half) / (1 + spread), (middle + half) / (1 + spread)
     # rounding: exactly 0 after no success and 1 after nothing else
     return (0.0 if successes == 0 else low), (1.0 if successes == trials else high)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share with its Wilson interval at 95 %, each 0..1."""
+
+    hits: int
+    of: int
+    low: float = field(init=False)
+    high: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        low, high = wilson(self.hits, self.of)
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
+
+    def as_json(self) -> dict[str, float | None]:
+        """With the share itself, None of nothing."""
+        return {**asdict(self), "share": self.hits / self.of if self.of else None}
+
+    def __str__(self) -> str:
+        if not self.of:
+            return "-"
+        return f"{self.hits / self.of:.0%} ({self.low:.0%}-{self.high:.0%}) of {self.of}"
 
 
 def auroc(scores: ArrayLike, truth: ArrayLike) -> float | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from moderation import scan
 from moderation.evidence import png
+from moderation.lineage import suspend
 from moderation.store import Store, live
 from moderation.store.live import LiveReport, ReportKind
 
@@ -79,7 +80,7 @@ class Filing:
             if live.count_sessions(tx, replay.version, ReportKind.VIOLATION) < self._suspend_after():
                 return []
             why = f"seen in live play: {report.reasons[0]}"
-            return live.suspend(tx, replay.version, GUARD, why, report.policy_hash)
+            return suspend(tx, replay.version, GUARD, why, report.policy_hash)
 
     def keep(
         self,

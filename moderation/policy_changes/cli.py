@@ -245,8 +245,9 @@ def quality_command(
 
 
 def _golden(store: Store, bundle: Bundle, folder: Path) -> dict[str, object]:
+    from moderation.evaluation.metrics import Share
     from moderation.policy_changes.golden import judgements, read_golden, verdicts
-    from moderation.policy_changes.quality import Share, quality, said_of
+    from moderation.policy_changes.quality import quality, said_of
 
     worlds = read_golden(folder, bundle)
     said = said_of(store, bundle, {one.version for one in worlds})

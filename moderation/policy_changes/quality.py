@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from moderation.evaluation.metrics import wilson
+from moderation.evaluation.metrics import Share
 from moderation.policy_changes.redecide import redecide, verdict_of
 from moderation.store import Store
 from moderation.store.deciding import load_decided
@@ -33,29 +33,6 @@ class Said:
     verdict: Verdict
     fired: frozenset[str]
     """Rules that something was found against; not those whose detectors were missing."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share with its Wilson interval at 95 %."""
-
-    hits: int
-    of: int
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        return wilson(self.hits, self.of)
-
-    def as_json(self) -> dict[str, Any]:
-        low, high = self.interval
-        share = self.hits / self.of if self.of else None
-        return {"hits": self.hits, "of": self.of, "share": share, "low": low, "high": high}
-
-    def __str__(self) -> str:
-        if not self.of:
-            return "-"
-        low, high = self.interval
-        return f"{self.hits / self.of:.0%} ({low:.0%}-{high:.0%}) of {self.of}"
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from moderation.store.deciding import Decided
 from policies.bundle import Bundle
-from policies.engine import decide
-from policies.types import Context, Coverage, Decision, Verdict
+from policies.engine import Material, Outline, decide, outline
+from policies.types import Coverage, Decision, Verdict
 
 UNPLAYABLE = "S4"
 """Severity from which a rejection by the media alone ends the review."""
@@ -48,19 +48,27 @@ def redecide(bundle: Bundle, world: Decided, halted: frozenset[str] = frozenset(
     What the media alone condemned was never played: a bundle that does not condemn it calls for playing it,
     so that its verdict is inconclusive.
     """
-    coverage = world.coverage if world.exploration else NOT_PLAYED
-    context = Context(remix=world.remix)
-    return decide(bundle, world.findings, world.runs, coverage, context, world.version, halted)
+    return decide(bundle, world.findings, world.runs, _coverage(world), world.context, world.version, halted)
 
 
-def verdict_of(decision: Decision, world: Decided) -> Verdict:
+def outlines(bundles: Sequence[Bundle], world: Decided) -> list[Outline]:
+    """What several bundles say of a world's stored evidence, as :func:`redecide`, without the words."""
+    material = Material(world.findings, world.runs)
+    return [outline(bundle, material, _coverage(world), world.context) for bundle in bundles]
+
+
+def _coverage(world: Decided) -> Coverage:
+    return world.coverage if world.exploration else NOT_PLAYED
+
+
+def verdict_of(decision: Decision | Outline, world: Decided) -> Verdict:
     """What a decision on a world comes to."""
     if world.exploration:
         return decision.verdict
     return Verdict.REJECTED if condemned(decision) else Verdict.INCONCLUSIVE
 
 
-def condemned(decision: Decision) -> bool:
+def condemned(decision: Decision | Outline) -> bool:
     """Whether the media alone, by what was found in it, is too bad to be played even by bots.
 
     Lesser violations are played: whether and how players meet them is what a moderator needs to see.
@@ -71,7 +79,7 @@ def condemned(decision: Decision) -> bool:
     )
 
 
-def turn(world: Decided, before: Decision, after: Decision) -> Turn | None:
+def turn(world: Decided, before: Decision | Outline, after: Decision | Outline) -> Turn | None:
     """How two decisions on a world differ; None where verdict and rules are the same."""
     verdicts = verdict_of(before, world), verdict_of(after, world)
     said, says = ({(f.rule, f.action): f.findings for f in one.fired} for one in (before, after))

@@ -1,4 +1,4 @@
-"""Evidence of many worlds at once, for deciding them again without any model."""
+"""Evidence of many worlds at once, and what else a policy asks of them: for deciding without any model."""
 
 from __future__ import annotations
 
@@ -8,13 +8,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Text, cast, func, select
+from sqlalchemy import Connection, Text, and_, case, cast, func, select
 
+from moderation.states import WorldState
 from moderation.store import tables as t
+from moderation.store.erasing import NOBODY
 from moderation.store.reads import MEDIA
-from policies.types import Coverage, DetectorRun, Finding, Source
+from moderation.store.transaction import LOCAL
+from policies.types import Context, Coverage, DetectorRun, Finding, Source
 
+DAY = 86_400.0
+"""Seconds."""
 _SOURCES = {str(source): source for source in Source}
+_REJECTED = (
+    WorldState.REJECTED,
+    WorldState.TAKEN_DOWN,
+    WorldState.APPEALED,
+    WorldState.UPHELD,
+    WorldState.QUARANTINED,
+)
+"""In which a rejection or take-down stands."""
 
 
 @dataclass
@@ -24,7 +37,7 @@ class Decided:
     version: str
     exploration: str
     """Empty where the media alone decided."""
-    remix: bool
+    context: Context
     coverage: Coverage
     findings: list[Finding] = field(default_factory=list)
     """Without their boxes, which no rule reads."""
@@ -41,16 +54,14 @@ def decided_versions(connection: Connection) -> list[int]:
 def load_decided(connection: Connection, decisions: Sequence[int]) -> list[Decided]:
     """The evidence of some decisions, in a few queries however many they are."""
     query = (
-        select(
-            t.decisions.c.version, t.decisions.c.exploration, t.decisions.c.coverage, t.versions.c.remix_of
-        )
-        .join(t.versions)
+        select(t.decisions.c.version, t.decisions.c.exploration, t.decisions.c.coverage)
         .where(t.decisions.c.id.in_(decisions))
         .order_by(t.decisions.c.id)
     )
+    rows = connection.execute(query).all()
+    known = contexts(connection, [row.version for row in rows])
     worlds = [
-        Decided(row.version, row.exploration, row.remix_of is not None, Coverage(**row.coverage))
-        for row in connection.execute(query)
+        Decided(row.version, row.exploration, known[row.version], Coverage(**row.coverage)) for row in rows
     ]
     findings, runs, again = _rows(connection, worlds)
     for one in worlds:
@@ -60,6 +71,25 @@ def load_decided(connection: Connection, decisions: Sequence[int]) -> list[Decid
             one.findings += findings.get(look, ())
             one.runs += runs.get(look, ())
     return worlds
+
+
+def contexts(connection: Connection, versions: Sequence[str]) -> dict[str, Context]:
+    """What a policy may ask of versions besides what was found, with its creator's record.
+
+    Counted is what the same creator sent in before: what stands rejected or taken down now, and what came in
+    the 24 hours before. Whoever does not sign in is nobody, with no record, and so is an erased creator.
+    """
+    v, other = t.versions.c, t.versions.alias()
+    before = and_(other.c.creator == v.creator, other.c.id != v.id, other.c.created <= v.created)
+    rejected = select(func.count(other.c.id)).where(before, other.c.state.in_(_REJECTED))
+    today = select(func.count(other.c.id)).where(before, other.c.created > v.created - DAY)
+    nobody = v.creator.in_([LOCAL, NOBODY])
+    counts = (case((nobody, 0), else_=one.scalar_subquery()) for one in (rejected, today))
+    query = select(v.id, v.remix_of.is_not(None), *counts).where(v.id.in_(versions))
+    return {
+        version: Context(remix=bool(remix), prior_rejections=refused, submissions_today=sent)
+        for version, remix, refused, sent in connection.execute(query)
+    }
 
 
 _Look = tuple[str, str]

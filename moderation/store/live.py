@@ -1,4 +1,4 @@
-"""What live play leaves in the store: reports with their replays, suspensions, and who may still play."""
+"""What live play leaves in the store: reports with their replays, and who may still play."""
 
 from __future__ import annotations
 
@@ -9,12 +9,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, Column, Float, ForeignKey, Integer, String, Table, func, select
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Float,
+    ForeignKey,
+    Integer,
+    Select,
+    String,
+    Table,
+    func,
+    select,
+)
 
 from bots.recording import Playthrough
-from moderation.states import TAINTED, WorldState
+from moderation.states import WorldState
 from moderation.store import tables as t
 from moderation.store.database import insert_new
+from moderation.store.families import made_from_gone
 from moderation.store.rows import playthrough_of, playthrough_row
 from moderation.store.transaction import Transaction
 
@@ -124,39 +137,6 @@ def count_sessions(tx: Transaction, version: str, kind: ReportKind) -> int:
     return int(tx.connection.execute(query).scalar_one())
 
 
-def suspend(tx: Transaction, version: str, actor: str, reason: str, policy_hash: str | None) -> list[str]:
-    """Take a published version and its published descendants off the feed, to be looked at by a person.
-
-    Returns the versions that were published until now; nothing happens to any other.
-    """
-    row = tx.connection.execute(select(t.versions.c.world).where(t.versions.c.id == version)).one()
-    suspended = []
-    for one in [version, *(d for d in _published_descendants(tx.connection, row.world) if d != version)]:
-        state = tx.connection.execute(
-            select(t.versions.c.state).where(t.versions.c.id == one).with_for_update()
-        ).scalar_one()
-        if state != WorldState.PUBLISHED:
-            continue
-        why = reason if one == version else f"a remix of {row.world}: {reason}"
-        tx.transition(one, WorldState.SUSPENDED, actor, why, policy_hash=policy_hash)
-        tx.transition(one, WorldState.NEEDS_REVIEW, actor, why, policy_hash=policy_hash)
-        suspended.append(one)
-    return suspended
-
-
-def _published_descendants(connection: Connection, world: str) -> list[str]:
-    """Versions made from a world, or from one made from it, and so on."""
-    remix = t.versions.alias()
-    line = select(t.worlds.c.id.label("world")).where(t.worlds.c.id == world).cte("line", recursive=True)
-    line = line.union(select(remix.c.world).where(remix.c.remix_of == line.c.world))
-    query = select(t.versions.c.id).where(
-        t.versions.c.world.in_(select(line.c.world)),
-        t.versions.c.world != world,
-        t.versions.c.state == WorldState.PUBLISHED,
-    )
-    return list(connection.execute(query).scalars())
-
-
 # -- reads --------------------------------------------------------------------------------------------
 
 
@@ -169,31 +149,23 @@ def newest_event(store: Store) -> int:
 def playable(store: Store, worlds: Collection[str]) -> set[str]:
     """Those of the worlds that are published, and made from none that was taken down."""
     with store.reading() as connection:
-        rows = connection.execute(
-            select(t.versions.c.world, t.versions.c.remix_of).where(
-                t.versions.c.world.in_(worlds), t.versions.c.state == WorldState.PUBLISHED
-            )
-        ).all()
+        rows = connection.execute(_published(t.versions.c.world.in_(worlds))).all()
         parents = {row.world: row.remix_of for row in rows}
-        return {world for world in parents if not _made_from_gone(connection, parents[world])}
+        return {world for world, parent in parents.items() if not made_from_gone(connection, [parent])}
 
 
-def _made_from_gone(connection: Connection, parent: str | None) -> bool:
-    seen: set[str] = set()
-    while parent is not None and parent not in seen:
-        seen.add(parent)
-        newest = connection.execute(
-            select(t.versions.c.state, t.versions.c.remix_of)
-            .where(t.versions.c.world == parent)
-            .order_by(t.versions.c.updated.desc())
-            .limit(1)
-        ).first()
-        if newest is None:
-            return False
-        if newest.state in TAINTED:
-            return True
-        parent = newest.remix_of
-    return False
+def still_playable(store: Store, versions: Collection[str]) -> set[str]:
+    """The same of versions: another one of the world that is published does not keep this one in play."""
+    with store.reading() as connection:
+        rows = connection.execute(_published(t.versions.c.id.in_(versions))).all()
+        return {row.id for row in rows if not made_from_gone(connection, [row.remix_of])}
+
+
+def _published(which: ColumnElement[bool]) -> Select[tuple[str, str, str | None]]:
+    """Of a world the newest one last, which is what its address plays."""
+    v = t.versions.c
+    query = select(v.id, v.world, v.remix_of).where(which, v.state == WorldState.PUBLISHED)
+    return query.order_by(v.updated)
 
 
 def reports(store: Store, version: str) -> list[LiveReport]:

@@ -37,7 +37,7 @@ from moderation.store.rows import (
     stored_decision_of,
     version_of,
 )
-from moderation.store.transaction import Transaction, find_exploration, transacting
+from moderation.store.transaction import Transaction, find_exploration, find_versions, transacting
 from moderation.wake import open_waker
 from policies.types import Coverage, DetectorRun, Finding
 
@@ -176,10 +176,8 @@ class Store:
             return [version_of(row) for row in connection.execute(query)]
 
     def _versions(self, *where: Any) -> list[Version]:
-        query = select(t.versions, t.worlds.c.title).join(t.worlds).where(*where)
         with self.reading() as connection:
-            rows = connection.execute(query.order_by(t.versions.c.created)).all()
-        return [version_of(row) for row in rows]
+            return find_versions(connection, *where)
 
     def history(self, version: str) -> list[Event]:
         """Every change of state, oldest first."""

@@ -129,9 +129,10 @@ class Transaction:
         self.connection.execute(t.event_reasons.insert().values(event=event, salt=salt, text=reason))
         return int(event)
 
-    def state(self, version: str) -> WorldState:
-        """Where a version stands now. Raises NotFound."""
-        row = self.connection.execute(select(t.versions.c.state).where(t.versions.c.id == version)).first()
+    def state(self, version: str, *, hold: bool = False) -> WorldState:
+        """Where a version stands now; ``hold`` keeps it there until the transaction ends. Raises NotFound."""
+        query = select(t.versions.c.state).where(t.versions.c.id == version)
+        row = self.connection.execute(query.with_for_update() if hold else query).first()
         if row is None:
             raise NotFound(f"no world version {version}")
         return WorldState(row.state)
@@ -178,11 +179,17 @@ class Transaction:
 
     def version(self, version: str, *, hold: bool = False) -> Version:
         """As in this transaction; held, nobody else changes it before the end. Raises NotFound."""
-        query = select(t.versions, t.worlds.c.title).join(t.worlds).where(t.versions.c.id == version)
-        row = self.connection.execute(query.with_for_update(of=t.versions) if hold else query).first()
-        if row is None:
-            raise NotFound(f"no world version {version}")
-        return version_of(row)
+        if hold:
+            self.connection.execute(
+                select(t.versions.c.id).where(t.versions.c.id == version).with_for_update()
+            )
+        for found in find_versions(self.connection, t.versions.c.id == version):
+            return found
+        raise NotFound(f"no world version {version}")
+
+    def find_versions(self, world: str) -> list[Version]:
+        """The versions of a world, newest last, as in this transaction."""
+        return find_versions(self.connection, t.versions.c.world == world)
 
     def owner(self, world: str) -> str | None:
         """The account that a world belongs to; None where there is no such world."""
@@ -441,6 +448,12 @@ def transacting(database: Database, wake: Wake, *, durable: bool = True) -> Iter
         yield transaction
     if transaction.ready:
         wake(transaction.ready)
+
+
+def find_versions(connection: Connection, *where: ColumnElement[bool]) -> list[Version]:
+    """Oldest first."""
+    query = select(t.versions, t.worlds.c.title).join(t.worlds).where(*where)
+    return [version_of(row) for row in connection.execute(query.order_by(t.versions.c.created))]
 
 
 def find_exploration(connection: Connection, exploration: str) -> ExplorationRow:
