@@ -103,7 +103,7 @@ class Language:
 
 @cache
 def languages() -> Mapping[str, Language]:
-    """By ISO 639-1 code, English first; each knows its function words, the words of the rules and its slurs."""
+    """By ISO 639-1 code, English first; each with function words, the words of the rules and its slurs."""
     terms = _terms()
     listed = [word for word in _read("english.txt")[""] if word not in terms[ENGLISH]]
     costs = {ENGLISH: _by_rank(listed) | _spoken()}
