@@ -70,13 +70,13 @@ class Clock:
         return sum(self.seconds.values())
 
 
-def record(model: WorldModel, world: CompiledWorld, frames: int) -> list[Recording]:
+def record(model: WorldModel, world: CompiledWorld, frames: int, seed: int) -> list[Recording]:
     """Episodes of the frozen player until there are enough frames."""
     budget = Budget(search_steps=1, sample_episodes=1, episode_steps=EPISODE)
     plays: list[Recording] = []
     while sum(len(one.frames) for one in plays) < frames:
         numbers = range(len(plays), len(plays) + EVIDENCE_BATCH)
-        episodes = sample_batch(model, world, budget, seed=7, numbers=numbers)
+        episodes = sample_batch(model, world, budget, seed=seed, numbers=numbers)
         plays += list(regenerate_many(model, world, [one.playthrough for one in episodes]))
     return plays
 
@@ -102,9 +102,12 @@ def cascade(world: CompiledWorld, plays: Sequence[Recording], detectors: scan.De
         looked.append((play, seen))
     fresh = [new for _, seen in looked for new in seen.new_frames]
     rows, pixels = [new.row for new in fresh], [new.pixels for new in fresh]
+    chosen = scan.choose_frames(rows, scan.CHEAP_LOOKS)
     with clock("cheap detectors"):
-        cheap = _see(pixels, scan.choose_frames(rows, scan.CHEAP_LOOKS), scan.cheap(detectors))
+        cheap = _see(pixels, chosen, scan.cheap(detectors))
         _again(plays, rows, cheap, detectors)
+    with clock("moderate detectors"):
+        moderate = _see(pixels, chosen, scan.moderate(detectors))
     asked = scan.asked_for(rows, cheap, {n: play.events for n, (play, _) in enumerate(looked)})
     with clock("costly detectors"):
         costly = _see(pixels, scan.choose_frames(rows, first=asked), scan.costly(detectors))
@@ -113,7 +116,7 @@ def cascade(world: CompiledWorld, plays: Sequence[Recording], detectors: scan.De
             scan.Shown(play.id, seen.shown, tuple(scan.situations_of(world, play.clips, play.events)))
             for play, seen in looked
         ]
-        groups = [scan.Looked.of(rows, cheap), scan.Looked.of(rows, costly)]
+        groups = [scan.Looked.of(rows, seen) for seen in (cheap, moderate, costly)]
         report = scan.conclude(shown, groups, scanner.heard, detectors)
     measured = [one for _, seen in looked for one in seen.findings]
     return Scanned(report.findings + measured, len(costly), clock)
@@ -177,6 +180,20 @@ def everything(
     return Everything(told, heard, sum(len(s.samples) / s.rate for s in sounds), clock)
 
 
+def by_label(
+    moments: Sequence[scan.Moment], findings: Sequence[Finding], detectors: scan.Detectors
+) -> dict[str, scan.Tally]:
+    """What of each label of the detectors of pictures was found in moments and told by the cascade."""
+    said: dict[str, list[Finding]] = defaultdict(list)
+    for one in findings:
+        said[one.playthrough or ""].append(one)
+    tallies: dict[str, scan.Tally] = defaultdict(scan.Tally)
+    for moment in moments:
+        for name, label, _, kept in scan.pictures(moment, said[moment.playthrough], detectors):
+            tallies[f"{name} {label}"] += scan.Tally(1, int(kept))
+    return tallies
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -189,17 +206,18 @@ def main() -> None:
         "--moments", type=int, default=240, help="frames drawn for the audit, of all examples"
     )
     parser.add_argument("--listened", type=int, default=24, help="playthroughs drawn, of all examples")
+    parser.add_argument("--seed", type=int, default=7, help="of the players")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--write", action="store_true", help="keep the audit's counts in the package")
     given = parser.parse_args()
     torch.set_num_threads(1)
     model, detectors, share = load_model("neural"), scan.load_detectors(load_bundle()), len(given.examples)
     detectors.load()
-    spent, base, tallies = Clock(), Clock(), {}
+    spent, base, tallies, labels = Clock(), Clock(), {}, {}
     frames = looks = 0
     for name in given.examples:
         world = compile_world(load_package(EXAMPLES / name))
-        plays = record(model, world, given.frames // share)
+        plays = record(model, world, given.frames // share, given.seed)
         scanned = cascade(world, plays, detectors)
         drawn = everything(plays, detectors, given.moments // share, given.listened // share)
         own = sum(len(one.frames) for one in plays)
@@ -213,6 +231,8 @@ def main() -> None:
             )
         for kind, tally in scan.audit(drawn.moments, drawn.heard, scanned.findings, detectors).items():
             tallies[kind] = tallies.get(kind, scan.Tally()) + tally
+        for label, tally in by_label(drawn.moments, scanned.findings, detectors).items():
+            labels[label] = labels.get(label, scan.Tally()) + tally
     told = {
         "frames": frames,
         "looks": looks,
@@ -220,6 +240,7 @@ def main() -> None:
         "everything_seconds": dict(base.seconds),
         "times_less": base.total / spent.total,
         "tallies": scan.tallies_json(tallies),
+        "labels": scan.tallies_json(labels),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     _print(told)
@@ -246,6 +267,8 @@ def _print(told: dict[str, Any]) -> None:
     for kind, (found, kept) in told["tallies"].items():
         lost = f"{1 - kept / found:.1%} lost" if found else "nothing to find"
         console.print(f"{kind}: {found} found in the audit, {kept} told by the cascade: {lost}")
+    for label, (found, kept) in sorted(told["labels"].items()):
+        console.print(f"  {label}: {kept} of {found}")
     console.print(
         f"{told['times_less']:.1f} times less than everything; peak memory {told['peak_mib']:,.0f} MiB"
     )

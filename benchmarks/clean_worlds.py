@@ -22,7 +22,7 @@ from bots.explore import explore
 from bots.recorder import regenerate_many
 from moderation.detectors.base import Detector, Picture
 from moderation.detectors.registry import Setup, load
-from moderation.novelty import Gallery
+from moderation.novelty import Gallery, difference_hash
 from moderation.symbols.maps import whole_map_pictures
 from policies.bundle import load_bundle
 from worldmodel.compiled import CompiledWorld
@@ -39,12 +39,12 @@ Scores = dict[str, dict[str, float]]
 
 
 def views_of(model: WorldModel, world: CompiledWorld) -> Iterator[Picture]:
-    """Every distinct view of play, once."""
+    """Every distinct frame of play, once."""
     gallery = Gallery()
     for recording in regenerate_many(model, world, explore(model, world, BUDGET).playthroughs):
         for frame, view in zip(recording.frames, recording.views.tolist(), strict=True):
             known = len(gallery)
-            if gallery.add(view) == known:
+            if gallery.add(view, difference_hash(frame)) == known:
                 yield Picture(np.array(frame))
 
 

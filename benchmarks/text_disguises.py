@@ -4,14 +4,15 @@ python benchmarks/text_disguises.py [--set blind] [--out FILE.json]
 
 Every plainly written slur, threat and injection of the set that is found as it stands is written in each
 disguise and looked at again; intervals are Wilson's, 95 %. A disguise that changes nothing is left out.
+Harmless texts of the set in which nothing is found are disguised as well: what is found then is an alarm.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from text_detectors import read, says
@@ -65,22 +66,27 @@ def main() -> None:
     parser.add_argument("--set", default="blind", help="a file of tests/data/text, without .tsv")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
-    shown, found = measure(options.set)
+    rules, rows = TextRules(), read(options.set)
+    shown, found = measure(rules, rows)
+    harmless, alarms = false_alarms(rules, rows)
     for name in [*DISGUISES, "all"]:
         low, high = wilson(found[name], shown[name])
         share = found[name] / max(1, shown[name])
-        print(f"{name:14} {found[name]:4}/{shown[name]:<4} {share:.2f} [{low:.2f}, {high:.2f}]")
+        told = f"{name:14} {found[name]:4}/{shown[name]:<4} {share:.2f} [{low:.2f}, {high:.2f}]"
+        print(f"{told}   alarms {len(alarms[name])}/{harmless[name]}")
     if options.out:
-        figures = {name: [found[name], shown[name]] for name in shown}
+        figures = {
+            name: {"found": [found[name], shown[name]], "alarms": [len(alarms[name]), harmless[name]]}
+            for name in shown
+        }
         options.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
-def measure(part: str) -> tuple[Counter[str], Counter[str]]:
+def measure(rules: TextRules, rows: Sequence[Mapping[str, str]]) -> tuple[Counter[str], Counter[str]]:
     """Texts shown and texts found, by disguise."""
-    rules = TextRules()
     shown: Counter[str] = Counter()
     found: Counter[str] = Counter()
-    for row in read(part):
+    for row in rows:
         for label in set(row["label"].split(",")).intersection(LABELS):
             decide = says(rules, label)
             if row["kind"] != "plain" or not decide(row["text"]):
@@ -93,6 +99,26 @@ def measure(part: str) -> tuple[Counter[str], Counter[str]]:
                 shown.update([name, "all"])
                 found.update([name, "all"] if hit else [])
     return shown, found
+
+
+def false_alarms(
+    rules: TextRules, rows: Sequence[Mapping[str, str]]
+) -> tuple[Counter[str], dict[str, list[str]]]:
+    """Harmless texts shown, and those of them that were flagged, by disguise."""
+    shown: Counter[str] = Counter()
+    alarms: dict[str, list[str]] = defaultdict(list)
+    deciders = [says(rules, label) for label in LABELS]
+    for row in rows:
+        if row["label"] != "clean" or any(decide(row["text"]) for decide in deciders):
+            continue
+        for name, disguise in DISGUISES.items():
+            disguised = disguise(row["text"])
+            if disguised != row["text"]:
+                shown.update([name, "all"])
+                if any(decide(disguised) for decide in deciders):
+                    alarms[name].append(row["text"])
+                    alarms["all"].append(row["text"])
+    return shown, alarms
 
 
 if __name__ == "__main__":

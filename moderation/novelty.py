@@ -1,8 +1,9 @@
-"""Which frames show something new: the same place in the same condition is looked at once.
+"""Which frames show something new: the same place in the same condition is looked at a few times.
 
 A frame's view (:func:`worldmodel.crops.views`) names the place of its camera and what can change there. All
-frames of one view show the same place to within a few pixels, so one of them is looked at for all; who moves
-through it may differ. A perceptual hash decides only which views to look at where there are too many.
+frames of one view show the same place to within a few pixels; who moves through it may differ, and what a
+detector makes of it differs with that. A frame is therefore new where its view is, or where it looks like
+none of those that were kept of its view, by a perceptual hash; any other counts as the most similar of those.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 GRID = 16
+ALIKE = 96
+"""Bits of 480 within which one frame may count as another."""
+LOOKS_OF_A_VIEW = 16
+"""Frames of one view that are looked at, at most: from there on it is always the same movers."""
 STEP = 2.0
 """Grey levels: smaller differences between blocks are no edge, so that flat areas do not flicker."""
 
@@ -32,17 +37,27 @@ def difference_hash(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 class Gallery:
-    """The views of one exploration, in the order in which they were first seen."""
+    """The distinct frames of one exploration, in the order in which they were first seen."""
 
     def __init__(self) -> None:
-        self._ordinals: dict[int, int] = {}
+        self._looks: dict[int, list[tuple[int, NDArray[np.uint8]]]] = {}
+        """By view: ordinal and hash (60,) of each frame that was kept."""
+        self._size = 0
 
     def __len__(self) -> int:
-        return len(self._ordinals)
+        return self._size
 
-    def add(self, view: int) -> int:
-        """Ordinal of a view; it is taken in where it is new."""
-        return self._ordinals.setdefault(view, len(self._ordinals))
+    def add(self, view: int, hashed: NDArray[np.uint8]) -> int:
+        """Ordinal of the frame that stands for one with this view and hash: its own where it is new."""
+        looks = self._looks.setdefault(view, [])
+        if looks:
+            distances = np.bitwise_count(np.stack([other for _, other in looks]) ^ hashed).sum(axis=1)
+            nearest = int(distances.argmin())
+            if distances[nearest] <= ALIKE or len(looks) >= LOOKS_OF_A_VIEW:
+                return looks[nearest][0]
+        looks.append((self._size, hashed))
+        self._size += 1
+        return self._size - 1
 
 
 def spread(hashes: Sequence[bytes], budget: int, first: Sequence[int] = ()) -> list[int]:

@@ -722,6 +722,7 @@ class Scan:
         frames = self.store.frames(self.row.id)
         chosen = scan.choose_frames(frames, scan.CHEAP_LOOKS)
         self._look("cheap", chosen, self._pixels, scan.cheap(self.detectors))
+        self._look("moderate", chosen, self._pixels, scan.moderate(self.detectors))
         self._look_again(frames)
         events = {one.ordinal: one.playthrough.events for one in self.store.playthroughs(self.row.id)}
         asked = scan.asked_for(frames, self._seen("cheap", "lasting"), events)
@@ -805,7 +806,7 @@ class Scan:
 
     def _conclude(self) -> None:
         frames = self.store.frames(self.row.id)
-        phases = (("cheap", "lasting"), ("costly",))
+        phases = (("cheap", "lasting"), ("moderate",), ("costly",))
         looked = [scan.Looked.of(frames, self._seen(*some)) for some in phases]
         heard: dict[str, Heard] = {}
         for result, _ in self.store.pieces(self.row.id, "play").values():

@@ -68,11 +68,13 @@ def found(
 class TestWhoLooksAtWhat:
     def test_a_detector_is_cheap_or_costly_by_its_card_and_the_reader_is_costly(self) -> None:
         quick, slow = Told[Picture]("quick", cost_ms=5), Told[Picture]("slow", cost_ms=50)
-        both = detectors(slow, quick)
+        between = Told[Picture]("between", cost_ms=20)
+        three = detectors(slow, between, quick)
 
-        assert scan.cheap(both) == (quick,)
-        assert scan.costly(both) == (slow, both.reader)
-        assert scan.every(both) == (quick, slow, both.reader)
+        assert scan.cheap(three) == (quick,)
+        assert scan.moderate(three) == (between,)
+        assert scan.costly(three) == (slow, three.reader)
+        assert scan.every(three) == (quick, between, slow, three.reader)
 
     def test_what_no_rule_asks_for_in_play_sees_submitted_pictures_only(self) -> None:
         names = ("hash", "drawn", "ocr", "speech")

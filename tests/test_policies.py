@@ -184,8 +184,8 @@ def test_rules_about_play_that_saw_nothing_are_bounded() -> None:
 def test_what_a_detector_misses_by_looking_at_little_widens_the_bound() -> None:
     coverage = replace(ENOUGH, kept={"ocr": 0.8, "text": 0.9})
     bounds = {bound.rule: bound for bound in judge(coverage=coverage).bounds}
-    assert bounds["slurs"].recall == pytest.approx(0.45 * 0.8)
-    assert bounds["slurs"].upper == pytest.approx(upper_bound(30, 0.45 * 0.8))
+    assert bounds["slurs"].recall == pytest.approx(0.42 * 0.8)
+    assert bounds["slurs"].upper == pytest.approx(upper_bound(30, 0.42 * 0.8))
     assert bounds["flashing"].recall == 0.91
     nothing = judge(coverage=replace(ENOUGH, kept={"flash": 0.0})).bounds
     assert next(bound.upper for bound in nothing if bound.rule == "flashing") == 1.0

@@ -133,12 +133,32 @@ def red(size: int = 128) -> np.ndarray:
 class TestNovelty:
     @given(st.lists(st.integers(-3, 3), max_size=30))
     def test_a_view_keeps_the_ordinal_of_its_first_frame(self, views: list[int]) -> None:
-        gallery = novelty.Gallery()
+        gallery, alike = novelty.Gallery(), np.zeros(60, np.uint8)
 
-        ordinals = [gallery.add(view) for view in views]
+        ordinals = [gallery.add(view, alike) for view in views]
 
         assert [list(dict.fromkeys(views))[ordinal] for ordinal in ordinals] == views
         assert len(gallery) == len(set(views))
+
+    def test_a_view_is_new_again_where_it_looks_different(self) -> None:
+        gallery = novelty.Gallery()
+        first, other = np.zeros(60, np.uint8), np.full(60, 255, np.uint8)
+        nearly = first.copy()
+        nearly[: novelty.ALIKE // 8] = 255
+
+        assert [gallery.add(5, one) for one in (first, other, nearly, first)] == [0, 1, 0, 0]
+
+    def test_a_view_that_never_looks_the_same_is_taken_so_often_and_then_as_the_most_similar(self) -> None:
+        gallery = novelty.Gallery()
+        looks = [novelty.difference_hash(picture(seed)) for seed in range(40)]
+
+        ordinals = [gallery.add(5, one) for one in looks]
+
+        assert ordinals[: novelty.LOOKS_OF_A_VIEW] == list(range(novelty.LOOKS_OF_A_VIEW))
+        assert len(gallery) == novelty.LOOKS_OF_A_VIEW
+        for ordinal, one in zip(ordinals, looks, strict=True):
+            distances = [int(np.bitwise_count(one ^ other).sum()) for other in looks[: len(gallery)]]
+            assert distances[ordinal] == min(distances)
 
     @given(st.lists(st.integers(0, 3), min_size=1, max_size=30))
     def test_runs_are_the_frames_again(self, shown: list[int]) -> None:

@@ -14,7 +14,8 @@ from moderation.detectors.base import Detection, Text
 from moderation.detectors.text import LONGEST, NOISE, TextRules
 from moderation.detectors.textrules import phrases
 from moderation.detectors.textrules.disguise import readings
-from moderation.detectors.textrules.fold import clean, fold, segment, skeleton_of
+from moderation.detectors.textrules.fold import clean, fold, skeleton_of
+from moderation.detectors.textrules.parting import likeliest
 from moderation.detectors.textrules.personal import IBAN_LENGTHS, iban_is_valid, luhn
 from moderation.detectors.textrules.plain import plain_words
 from moderation.evaluation.metrics import wilson
@@ -109,7 +110,7 @@ def test_the_blind_part_is_large_and_in_many_languages() -> None:
 
 
 def test_the_parts_share_no_text_and_are_large_enough() -> None:
-    parts = [rows(part) for part in ("development", "heldout", "blind")]
+    parts = [rows(part) for part in ("development", "heldout", "blind", "disguise_heldout")]
     texts = [row["text"] for part in parts for row in part]
     assert len(texts) == len(set(texts))
     assert sum(row["label"] == "clean" for part in parts for row in part) >= 150
@@ -187,10 +188,56 @@ def test_a_term_and_its_text_fold_alike() -> None:
     assert fold("42 coins").skeleton == "coins"
 
 
-def test_run_together_words_are_parted_into_the_fewest() -> None:
-    assert segment("keepout", {"keep", "out", "ou", "t"}) == ["keep", "out"]
-    assert segment("keepoutx", {"keep", "out"}) is None
-    assert segment("", {"keep"}) == []
+@pytest.mark.parametrize(
+    ("letters", "words"),
+    [
+        ("expertsexchange", "experts exchange"),
+        ("therapistinside", "therapist inside"),
+        ("gypsiesgetoutofourtown", "gypsies get out of our town"),
+        ("i'mgonnafindyou", "i'm gonna find you"),
+        ("ichweisswoduwohnst", "ich weiss wo du wohnst"),
+        ("tevoyamatar", "te voy a matar"),
+        ("", ""),
+    ],
+)
+def test_run_together_words_are_parted_into_the_likeliest_of_one_language(letters: str, words: str) -> None:
+    assert " ".join(likeliest(letters).words) == words
+
+
+def test_letters_of_no_word_stay_together_and_are_counted() -> None:
+    parted = likeliest("keepoutxqzvk")
+
+    assert parted.words == ("keep", "out", "xqzvk")
+    assert parted.unknown == 5
+
+
+@given(st.text("abcdefgh'", max_size=60))
+def test_parting_loses_no_letter(letters: str) -> None:
+    assert "".join(likeliest(letters).words) == letters
+
+
+def test_a_slur_among_words_that_are_run_together_is_told_from_one_across_them(rules: TextRules) -> None:
+    assert labels(rules, "youareafilthykike") == {"slur"}
+    assert labels(rules, "dirtychinksnotwelcome") == {"slur"}
+    assert labels(rules, "ninjapartywhomovedtwopeople") == set()
+    assert labels(rules, "chinkinthearmour") == set()
+
+
+def test_texts_of_each_language_are_read_from_right_to_left(rules: TextRules) -> None:
+    for text in ("i will kill you tonight", "ti ammazzo", "zabiję cię", "no dykes, no homos, get out"):
+        assert labels(rules, text[::-1]) == labels(rules, text) != set()
+    assert labels(rules, "stressed desserts, drawer reward, live evil") == set()
+
+
+def test_run_together_and_mirrored_writing_is_found_in_texts_on_which_nothing_was_tuned(
+    rules: TextRules,
+) -> None:
+    texts = [(set(row["label"].split(",")), row["text"]) for row in rows("disguise_heldout")]
+    for disguise in (lambda text: text.replace(" ", ""), lambda text: text[::-1]):
+        wanted = [disguise(text) for label, text in texts if label & labels(rules, text)]
+        harmless = [disguise(t) for label, t in texts if label == {"clean"} and not labels(rules, t)]
+        assert sum(bool(labels(rules, text)) for text in wanted) >= 0.9 * len(wanted)
+        assert sum(bool(labels(rules, text)) for text in harmless) <= 0.02 * len(harmless)
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,17 @@
 
 Uploaded media is looked at whole, at full resolution (:mod:`.media`), and so is the map (:mod:`.maps`). Play
 is looked at in pieces (:mod:`.play`, :mod:`.cascade`): flashing and loudness on every frame and sample;
-pictures and writing on frames that look new, for all frames that look like them, by cheap detectors on more
-frames than by costly ones, and once more where one frame alone alarms a cheap one (:mod:`.lasting`); speech
-where a clip is heard in a new situation. What was seen or heard once is a
-finding in every playthrough that shows it (:mod:`.conclude`), so that counts of playthroughs stay true. A
-random sample of moments is looked at by everything, so that what the cascade misses is measured
-(:mod:`.audit`). A detector that fails leaves a failed :class:`policies.types.DetectorRun`.
+pictures and writing on frames that look new, for all frames that look like them, by cheap and moderate
+detectors on more frames than by costly ones, and once more where one frame alone alarms a cheap one
+(:mod:`.lasting`); speech where a clip is heard in a new situation. What was seen or heard once is a finding
+in every playthrough that shows it (:mod:`.conclude`), so that counts of playthroughs stay true. A random
+sample of moments is looked at by everything, so that what the cascade misses is measured (:mod:`.audit`). A
+detector that fails leaves a failed :class:`policies.types.DetectorRun`.
 
 Nothing here touches the store: :mod:`moderation.pipeline` keeps what these functions give.
 """
 
-from moderation.scan.audit import Moment, Tally, audit, recalls, tallies_from, tallies_json
+from moderation.scan.audit import Moment, Tally, audit, pictures, recalls, tallies_from, tallies_json
 from moderation.scan.cascade import (
     BATCH,
     CHEAP_LOOKS,
@@ -22,6 +22,7 @@ from moderation.scan.cascade import (
     choose_frames,
     costly,
     every,
+    moderate,
     see,
     stand_ins,
 )
@@ -74,7 +75,9 @@ __all__ = [
     "heard_json",
     "load_detectors",
     "look",
+    "moderate",
     "moved",
+    "pictures",
     "recalls",
     "scan_map",
     "scan_media",

@@ -76,21 +76,27 @@ def audit(
     tallies = {PICTURE: Tally(), WRITING: Tally(), SPEECH: Tally()}
     for moment in moments:
         own = said.get(moment.playthrough, [])
-        tallies[PICTURE] += _pictures(moment, own, detectors)
+        tallies[PICTURE] += _tally(kept for *_, kept in pictures(moment, own, detectors))
         tallies[WRITING] += _writing(moment, own, detectors, words)
     for playthrough, detections in heard.items():
         tallies[SPEECH] += _speech(detections, said.get(playthrough, []), detectors, words)
     return tallies
 
 
-def _pictures(moment: Moment, findings: Sequence[Finding], detectors: Detectors) -> Tally:
+def pictures(
+    moment: Moment, findings: Sequence[Finding], detectors: Detectors
+) -> list[tuple[str, str, float, bool]]:
+    """What detectors of pictures found in a moment: detector, label, score, and whether the scan says it too.
+
+    ``findings`` are those of the moment's playthrough.
+    """
     expected = [
         (detector.card.name, found.label, found.score)
         for detector in detectors.pictures
         for found in moment.seen.get(detector.card.name, [])
         if found.score >= SURE
     ]
-    return _tally(any(_says(f, one, moment.at, moment.at) for f in findings) for one in expected)
+    return [(*one, any(_says(f, one, moment.at, moment.at) for f in findings)) for one in expected]
 
 
 def _writing(moment: Moment, findings: Sequence[Finding], detectors: Detectors, words: Words) -> Tally:

@@ -1,9 +1,9 @@
 """Which distinct frames detectors of pictures look at: cheap ones at nearly all, costly ones where it pays.
 
-Every distinct frame stands for all frames of its view. Cheap detectors see up to ``CHEAP_LOOKS`` of them.
-Costly ones, and the reader, see up to ``LOOKS``: first those on which a cheap detector saw something or
-something had just happened, then the ones that differ most from all others. A frame that was not looked at
-counts as the most similar one that was, if it is similar enough.
+Every distinct frame stands for all frames that show the same view and look like it. Cheap and moderate
+detectors see up to ``CHEAP_LOOKS`` of them. Costly ones, and the reader, see up to ``LOOKS``: first those on
+which a cheap detector saw something or something had just happened, then the ones that differ most from all
+others. A frame that was not looked at counts as the most similar one that was, if it is similar enough.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from moderation.scan.looking import Seen, look
 from moderation.store import DistinctFrame
 from policies.types import DetectorRun, Source
 
-CHEAP_MS = 15.0
-"""Milliseconds a picture up to which a detector is cheap."""
+CHEAP_MS, MODERATE_MS = 15.0, 40.0
+"""Milliseconds a picture up to which a detector is cheap, so that it says where the costly ones look, and up
+to which it is moderate."""
 CHEAP_LOOKS, LOOKS = 2000, 400
-"""Distinct frames of one exploration that cheap and costly detectors see."""
+"""Distinct frames of one exploration that cheap and moderate, and that costly detectors see."""
 ASK = 0.3
 """Score of a cheap detector from which the costly ones look too."""
 RECENT = 2
 """Steps after an event within which a new view is owed to it: a door opened, a light began to flash."""
-STAND_IN = 96
+STAND_IN = novelty.ALIKE
 """Bits of 480: a distinct frame over the budget counts as the most similar one within this distance."""
 BATCH = 16
 
@@ -39,14 +40,19 @@ def cheap(detectors: Detectors) -> tuple[Detector[Picture], ...]:
     return tuple(one for one in detectors.pictures if one.card.cost_ms <= CHEAP_MS)
 
 
+def moderate(detectors: Detectors) -> tuple[Detector[Picture], ...]:
+    """Detectors that look at as many, and have no say in where the costly ones look."""
+    return tuple(one for one in detectors.pictures if CHEAP_MS < one.card.cost_ms <= MODERATE_MS)
+
+
 def costly(detectors: Detectors) -> tuple[Detector[Picture], ...]:
     """All others that look at pictures, the reader among them."""
-    return (*(one for one in detectors.pictures if one.card.cost_ms > CHEAP_MS), detectors.reader)
+    return (*(one for one in detectors.pictures if one.card.cost_ms > MODERATE_MS), detectors.reader)
 
 
 def every(detectors: Detectors) -> tuple[Detector[Picture], ...]:
     """All that look at pictures, as the audit uses them."""
-    return (*cheap(detectors), *costly(detectors))
+    return (*cheap(detectors), *moderate(detectors), *costly(detectors))
 
 
 def choose_frames(

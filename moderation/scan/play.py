@@ -61,7 +61,7 @@ class PlayScanner:
     def remember(self, frames: Iterable[DistinctFrame], heard: Iterable[Mapping[str, Heard]]) -> None:
         """Take in what an earlier, interrupted scan has found."""
         for frame in frames:
-            self.gallery.add(frame.view)
+            self.gallery.add(frame.view, np.frombuffer(frame.hash, np.uint8))
         for one in heard:
             self.heard.update(one)
 
@@ -116,11 +116,10 @@ class PlayScanner:
         shown = np.zeros(len(frames), np.int32)
         fresh: list[NewFrame] = []
         for step, (frame, view) in enumerate(zip(frames, views.tolist(), strict=True)):
-            known = len(self.gallery)
-            shown[step] = self.gallery.add(view)
+            known, hashed = len(self.gallery), novelty.difference_hash(frame)
+            shown[step] = self.gallery.add(view, hashed)
             if shown[step] == known:
-                hash_ = novelty.difference_hash(frame).tobytes()
-                fresh.append(NewFrame(DistinctFrame(known, ordinal, step, hash_, view), frame))
+                fresh.append(NewFrame(DistinctFrame(known, ordinal, step, hashed.tobytes(), view), frame))
         return shown, fresh
 
     def _listen(

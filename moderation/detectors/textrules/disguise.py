@@ -8,10 +8,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from moderation.detectors.textrules.fold import DIGITS, Clean, clean
+from moderation.detectors.textrules.parting import cheapest
 
 UPSIDE_DOWN = dict(zip("ɐqɔpǝɟƃɥıɾʞןɯuodbɹsʇnʌʍxʎz", "abcdefghijklmnopqrstuvwxyz", strict=True)) | dict(
     zip("ᴉʃ∀ƆƎℲ˥Ԁ┴∩Λ⅄˙¡¿69", "ilaceflptuvy.!?96", strict=True)
@@ -29,7 +30,7 @@ FEW = 3
 CODED = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{16,}={0,2}(?![\w+/=])")
 LETTERS = {ord(digit): letter for digit, letter in DIGITS.items()} | {ord("$"): "s", ord("@"): "a"}
 _LEET = re.compile(r"(?<!\w)(?=\w*[^\W\d_])(?=\w*\d)\w+(?!\w)")
-_WORDS = re.compile(r"[^\W\d_]{3,}")
+_WORDS = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,11 @@ def readings(source: str) -> Iterator[Reading]:
             yield Reading(Clean(source, decoded, at), "coded")
 
 
-def looks_mirrored(backwards: str, vocabulary: Collection[str]) -> bool:
-    """Whether most words of a text read backwards are known, and were not when read forwards."""
+def looks_mirrored(backwards: str) -> bool:
+    """Whether the words of a text make more sense read backwards, in the language in which they make most."""
     found = _WORDS.findall(backwards.lower())
-    known = sum(word in vocabulary and word[::-1] not in vocabulary for word in found)
-    return known >= FEW - 1 and 2 * known >= len(found)
+    there, back = cheapest(found), cheapest([word[::-1] for word in found])
+    return there < back
 
 
 def _cleaned(source: str, pairs: list[tuple[str, int]]) -> Clean:

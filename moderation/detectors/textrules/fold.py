@@ -26,8 +26,6 @@ STROKES = {"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "ı": "i", "ß
 MARKS = {"。": ".", "․": ".", "‧": ".", "∙": ".", "⁎": "*", "’": "'", "‘": "'", "ǃ": "!"}
 ENCLOSED = (0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
 """First code points of the squared, circled, dark squared and regional-indicator alphabets."""
-LONGEST_WORD = 200
-"""Letters of a run-together word that is still parted; its cost is quadratic."""
 OCR_PAIRS = {"rn": "m", "vv": "w"}
 
 _SHAPES = {**DIGITS, **LEADING, **INNER}
@@ -198,22 +196,6 @@ def skeleton_of(term: str) -> tuple[str, tuple[str, ...]]:
     cuts = [0, *(i for i, (a, b) in enumerate(pairwise(written), 1) if _shape(a) != _shape(b)), len(written)]
     runs = tuple("".join(written[a:b]) for a, b in pairwise(cuts))
     return "".join(_shape(run[0]) for run in runs), runs
-
-
-def segment(word: str, vocabulary: Collection[str]) -> list[str] | None:
-    """``word`` as the shortest row of words of the vocabulary; None when it is not one, or endless."""
-    if len(word) > LONGEST_WORD:
-        return None
-    best: list[list[str] | None] = [[], *[None] * len(word)]
-    for end in range(1, len(word) + 1):
-        for start in range(max(0, end - 12), end):
-            head = best[start]
-            if head is None or word[start:end] not in vocabulary:
-                continue
-            known = best[end]
-            if known is None or len(head) + 1 < len(known):
-                best[end] = [*head, word[start:end]]
-    return best[-1]
 
 
 def unleet(word: str, vocabulary: Collection[str]) -> str:

@@ -30,6 +30,7 @@ APPS = clean(
 _TO_CHAT = "|".join(name for name in APPS.split("|") if name not in {"snap", "steam", "signal", "zap", "wa"})
 _MACROS = {"{app}": f"({APPS})", "{chat}": f"({_TO_CHAT})"}
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_STEM = re.compile(r"([^\W\d_]{2,})\*")
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,15 @@ def words() -> Mapping[str, frozenset[str]]:
     for row in _rows():
         for form in _forms(_without_macros(row["phrase"])):
             found[row["language"]].update(_WORD.findall(form))
+    return {language: frozenset(known) for language, known in found.items()}
+
+
+@cache
+def stems() -> Mapping[str, frozenset[str]]:
+    """What words of phrases begin with that may end in any way, by language."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in _rows():
+        found[row["language"]].update(_STEM.findall(_without_macros(row["phrase"])))
     return {language: frozenset(known) for language, known in found.items()}
 
 

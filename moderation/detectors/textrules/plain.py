@@ -4,39 +4,27 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from itertools import pairwise, product
 
-from moderation.detectors.textrules.fold import LONGEST_WORD, segment, unleet
+from moderation.detectors.textrules.contractions import CONTRACTIONS
+from moderation.detectors.textrules.fold import unleet
+from moderation.detectors.textrules.parting import ENGLISH, LONGEST, languages, likeliest
 from moderation.detectors.textrules.phrases import common_words, words
 from moderation.detectors.textrules.threat_patterns import VERBS, VOCABULARY
 
-CONTRACTIONS = {
-    "i'm": "i am", "im": "i am", "i'll": "i will", "i'd": "i would", "i've": "i have", "we're": "we are",
-    "we'll": "we will", "we've": "we have", "you're": "you are", "youre": "you are", "you'll": "you will",
-    "gonna": "going to", "gunna": "going to", "imma": "i am going to", "i'ma": "i am going to",
-    "ima": "i am going to", "finna": "going to", "boutta": "about to",
-    "wanna": "want to", "u": "you", "ur": "your", "ya": "you", "yall": "you", "y'all": "you",
-    "urself": "yourself",
-    "won't": "will not", "wont": "will not", "don't": "do not", "dont": "do not", "can't": "can not",
-    "wouldn't": "would not", "couldn't": "could not", "didn't": "did not", "shouldn't": "should not",
-    "let's": "let us", "ya'll": "you", "l": "i", "l'll": "i will", "l'm": "i am", "1'm": "i am",
-    "1'll": "i will", "what's": "what is", "👻": "snapchat",
-}  # fmt: skip
 AFTER_I = frozenset("will am know have want hope swear can could would".split())
 """Words before which a lone 1 is an I."""
-LOOSE = 12
-"""Letters from which on some of them may belong to no known word."""
-MEAN_WORD = 3
-"""Letters of such words, at least, on average: out of syllables anything can be made."""
-LONGEST_KNOWN = 14
-"""Letters of a word that is looked for in a row of them."""
+MOSTLY = 4
+"""Of letters run together, at most one in so many may belong to no known word."""
+LOOSE, DENSE = 12, 2.4
+"""Letters under which words may cost at most so many nats a letter: out of syllables anything can be made."""
 MOST_RUNS = 4
 """Stretched letters of a word, at most, for which each length is tried."""
-LONG = 8
-"""Letters from which on an unknown word may be several, run together."""
+SHORT, LONG = 6, 8
+"""Letters from which on an unknown word may be several of English, run together, and of any language."""
 JOINT = "\x1f"
 """White space that stands for a mark between letters or words; it counts as narrower than any other."""
 _TOKEN = re.compile(r"[^\s,;:.?!\"“”()…]+(?:[!|@$][^\s,;:.?!\"“”()…]+)*|[,;:.?!]")
@@ -73,15 +61,6 @@ class Plain:
 def known_words() -> frozenset[str]:
     """Every word of every rule, and the commonest of English."""
     return VOCABULARY.union(common_words(), *words().values())
-
-
-@cache
-def _vocabularies() -> tuple[frozenset[str], ...]:
-    """One per language, English first: words run together are of one language."""
-    by_language = dict(words())
-    spoken = frozenset(short.replace("'", "") for short in CONTRACTIONS if len(short) > 1)
-    english = VOCABULARY | common_words() | spoken | by_language.pop("en", frozenset())
-    return (english, *by_language.values())
 
 
 def plain_words(text: str) -> Plain:
@@ -201,35 +180,21 @@ def _by_gaps(row: list[tuple[str, tuple[int, int]]], text: str) -> list[tuple[st
 
 def _parted(token: str) -> list[str]:
     """A long unknown token as the words that it runs together, if it does."""
-    letters = token.replace("'", "")
-    if len(letters) < LONG or not letters.isalpha() or token in known_words():
+    if len(token) < SHORT or not token.replace("'", "").isalpha() or token in known_words():
         return [token]
-    return list(_segmented(letters) or (token,))
+    found = _segmented(token)
+    return [token] if found is None or len(found) == 1 else list(found)
 
 
-@lru_cache(4096)
 def _segmented(letters: str) -> tuple[str, ...] | None:
-    """The words of one language that letters run together; of long ones, up to a quarter may be unknown."""
-    for known in _vocabularies():
-        if (found := segment(letters, known)) is not None:
-            return tuple(found)
-    if len(letters) < LOOSE or len(letters) > LONGEST_WORD:
+    """The words that letters run together, if most letters belong to one; of few, if all do in English."""
+    if len(letters) > LONGEST:
         return None
-    loose = [_loosely(letters, known) for known in _vocabularies()]
-    unknown, found = min(loose, key=lambda parted: (parted[0], len(parted[1])))
-    return tuple(found) if 4 * unknown <= len(letters) >= MEAN_WORD * len(found) else None
-
-
-def _loosely(letters: str, known: Collection[str]) -> tuple[int, list[str]]:
-    """The fewest letters that belong to no word, and the parts."""
-    best: list[tuple[int, int, int]] = [(0, 0, 0)]  # unknown letters, parts, start of the last part
-    for end in range(1, len(letters) + 1):
-        unknown, parts, _ = best[end - 1]
-        ways = [(unknown + 1, parts + 1, end - 1)]
-        starts = range(max(0, end - LONGEST_KNOWN), end)
-        ways += [(best[at][0], best[at][1] + 1, at) for at in starts if letters[at:end] in known]
-        best.append(min(ways))
-    cuts = [len(letters)]
-    while cuts[-1]:
-        cuts.append(best[cuts[-1]][2])
-    return best[-1][0], [letters[a:b] for a, b in pairwise(reversed(cuts))]
+    few = len(letters) < LONG
+    for written in dict.fromkeys((letters, letters.replace("'", ""))):
+        parted = languages()[ENGLISH].part(written) if few else likeliest(written)
+        known = parted.unknown == 0 if few else MOSTLY * parted.unknown <= len(written)
+        known = known and (len(written) >= LOOSE or parted.cost <= DENSE * len(written))
+        if known and all(word.strip("'") == word for word in parted.words):
+            return parted.words
+    return None

@@ -11,10 +11,9 @@ import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from importlib.resources import files
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from ahocorasick_rs import AhoCorasick
 
@@ -26,11 +25,11 @@ from moderation.detectors.textrules.fold import (
     fold,
     may_be_misread,
     rough_skeletons,
-    segment,
     skeleton_of,
 )
+from moderation.detectors.textrules.hostile import HOSTILE
 from moderation.detectors.textrules.match import Match
-from moderation.detectors.textrules.phrases import common_words
+from moderation.detectors.textrules.parting import ENGLISH, LONGEST, languages
 from moderation.detectors.textrules.plain import Plain
 
 PLURALS = frozenset({"", "s", "z"})
@@ -64,21 +63,10 @@ HOSTILITY = 0.3
 SHORT = 5
 """Terms of fewer letters are not believed when they only appear by joining pieces."""
 
-HOSTILE = re.compile(
-    r"\b(?:dirty|filthy|stupid|ugly|fucking|damn(?:ed)?|disgusting|smelly|greasy|lazy|kill|hate|die|death|scum"
-    r"|vermin|subhuman|inferior|(?:go|send|went) (?:back|home)|get (?:out|lost)|keep out|not welcome|out of"
-    r"|shut up|you(?:'re| are)? an?|all (?:the )?\w+s? (?:must|should)|no \w+ allowed|no \w+, no \w+|allowed"
-    r"|drecks?\w*|scheiss\w*|raus|verschwinde\w*|verpiss\w*|sales?|merde|dehors|degage|merda|mierda|puto|puta|fuera"
-    r"|nojent\w*|schifos\w*|sporc\w*|fuori|brudn\w*|jeban\w*|won|wypierdala\w*|precz|pis|defol|vuile|vieze|kanker\w*"
-    r"|rot op|eruit|oprotten" + clean(r"|вон|бей|смерть|вали\w*|морда|рожа|тупы\w*|грязн\w*)\b").text,
-    re.IGNORECASE,
-)
-COMPANY = frozenset(
-    "all allowed are back be burn dead die dirty filthy fuck fucking get go going hate here home is keep"
-    " kill leave lives lover must no not of only our out people shut stay stupid suck sucks the these this"
-    " those to town up we welcome will you your".split()
-)
-"""Words that slurs are run together with on signs."""
+MOSTLY = 4
+"""Of what a slur is run together with, at most one letter in so many may belong to no known word."""
+COMPANY = 8
+"""Fewer letters beside a slur may not part into one alone next to it: "spica" is no "spic"."""
 _MASKED_WORD = re.compile(r"(?<![\w*#])[^\W\d_]+[*#]+[^\W\d_*#]+(?:[*#]+[^\W\d_*#]+)*")
 
 
@@ -97,6 +85,8 @@ class Term:
     """Runs that begin a new word in its own spelling."""
     endings: frozenset[str] = PLURALS
     """What may follow it in the same word."""
+    language: str = ENGLISH
+    """ISO 639-1."""
 
     @property
     def length(self) -> int:
@@ -213,12 +203,27 @@ def _factor(term: Term, occurrence: Occurrence, folded: Folded, text: str) -> fl
     written = OBFUSCATED if not occurrence.exact else 1.0
     before, after = _rest(occurrence, folded, text)
     alone = not before and after in term.endings
+    if not alone and not term.embed:
+        occurrence = _unstretched(term, occurrence, folded)
+        if occurrence.last - occurrence.first >= term.length:
+            return 0.0  # "Schwarzenegger" stretches no slur
+        before, after = _rest(occurrence, folded, text)
     joins = _joins(occurrence, folded)
     if not alone:
-        return written * RUN_TOGETHER * _company(term, before, after, crosses=joins != term.breaks)
+        return written * RUN_TOGETHER * _company(term, before, after, joins - term.breaks)
     if joins == term.breaks:
         return written if _mostly_letters(occurrence, folded) else 0.0
     return written * (_pieces(term, occurrence, folded) if joins else HYPHENATED)
+
+
+def _unstretched(term: Term, occurrence: Occurrence, folded: Folded) -> Occurrence:
+    """Without letters too many at either end, which belong to the words beside it: "zigeunerraus"."""
+    letters = [letter.letter for letter in folded.letters[occurrence.first : occurrence.last + 1]]
+    begun = next((n for n, letter in enumerate(letters) if letter != letters[0]), len(letters))
+    ended = next((n for n, letter in enumerate(reversed(letters)) if letter != letters[-1]), len(letters))
+    first = occurrence.first + max(0, begun - len(term.runs[0]))
+    last = occurrence.last - max(0, ended - len(term.runs[-1]))
+    return replace(occurrence, first=first, last=last) if first <= last else occurrence
 
 
 def _pieces(term: Term, occurrence: Occurrence, folded: Folded) -> float:
@@ -272,22 +277,40 @@ def _mostly_letters(occurrence: Occurrence, folded: Folded) -> bool:
     return 2 * sum(letter.plain for letter in letters) >= len(letters)
 
 
-def _company(term: Term, before: str, after: str, *, crosses: bool) -> float:
-    """1 when the term is run together with words that keep such company, or may stand in any word."""
-    if crosses and not term.embed:
+def _company(term: Term, before: str, after: str, joins: frozenset[int]) -> float:
+    """1 when the term is a word among those that are run together, or may stand in any word.
+
+    ``joins`` are its runs that begin a new word though the term does not.
+    """
+    if joins and not term.embed:
         return 0.0
-    if term.embed and not crosses:
+    if term.embed and not joins:
         return 1.0
-    company = _company_words()
-    if term.weight < AMBIGUOUS or segment(before, company) is None:
-        return 0.0
-    tails = [after, *(after[len(plural) :] for plural in PLURALS if plural and after.startswith(plural))]
-    return float(any(segment(tail, company) is not None for tail in tails))
+    return float(any(_is_word_of(code, term, before, after, joins) for code in {ENGLISH, term.language}))
 
 
-@cache
-def _company_words() -> frozenset[str]:
-    return COMPANY | {word for word in common_words() if len(word) > 1}
+def _is_word_of(code: str, term: Term, before: str, after: str, joins: frozenset[int]) -> bool:
+    """Whether the likeliest reading of the whole word in a language parts the term from what is beside it.
+
+    A term with an innocent meaning (coonskin) needs hostile words among those that it is run together with.
+    """
+    language, whole = languages().get(code), f"{before}{''.join(term.runs)}{after}"
+    if language is None or len(whole) > LONGEST:
+        return False
+    parted = language.part(whole)
+    start, end = len(before), len(whole) - len(after)
+    cuts = {0, *accumulate(map(len, parted.words))}
+    ends = cuts & {end + len(ending) for ending in term.endings if after.startswith(ending)}
+    if start not in cuts or not ends or any(start < cut < end for cut in cuts):
+        return False
+    if len(before + after) < COMPANY and {start - 1, max(ends) + 1} & cuts:
+        return False
+    if MOSTLY * parted.unknown > len(before + after):
+        return False
+    gaps = [0, *(start + sum(map(len, term.runs[:run])) for run in sorted(joins)), len(whole)]
+    if joins and not any(language.part(whole[a:b]).unknown for a, b in pairwise(gaps)):
+        return False  # "wet. Back up" is read as it is written
+    return term.weight >= AMBIGUOUS or HOSTILE.search(" ".join(parted.words)) is not None
 
 
 def _apart(words: list[int], folded: Folded) -> bool:
@@ -320,10 +343,8 @@ def _read_terms() -> Iterator[tuple[str, Term]]:
             breaks = _breaks(row["term"], runs)
             long = sum(map(len, runs)) >= SHORT
             endings = ENDINGS.get(row["language"], PLURALS) if long else PLURALS
-            yield (
-                skeleton,
-                Term(row["term"], float(row["weight"]), row["embed"] == "yes", runs, breaks, endings),
-            )
+            weight, embed = float(row["weight"]), row["embed"] == "yes"
+            yield skeleton, Term(row["term"], weight, embed, runs, breaks, endings, row["language"])
 
 
 def _breaks(term: str, runs: tuple[str, ...]) -> frozenset[int]:
