@@ -53,6 +53,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "key-reused": Kind(422, "The Idempotency-Key stands for another request", "Use a new key per request."),
     "too-many": Kind(429, "Too many requests", "Wait as long as Retry-After says."),
     "full": Kind(503, "No place is free", "Try again when Retry-After says."),
+    "bad-context": Kind(400, "The context is not genuine", "Send an item's context back unchanged, or none."),
     "bad-cursor": Kind(400, "The cursor leads nowhere", "Begin again without a cursor."),
     "old-cursor": Kind(410, "The cursor's ranking is gone", "Begin again without a cursor."),
     "request": Kind(400, "The request failed", "See `detail`."),

@@ -124,15 +124,22 @@ class Shelf:
             raise OldCursor("the cursor's ranking is gone: begin again without one")
         return found
 
-    def spawn(self, world: str, spawns: int) -> int:
-        """Where the next player should start in a world, of so many spawn points."""
+    def spawn(self, world: str, spawns: int) -> tuple[int, float]:
+        """Where the next player should start in a world, of so many spawn points, and how probably so."""
         rng = np.random.default_rng(secrets.randbits(64))
         known = self._known
+        if known is None:  # the ranking in force was made by another process, or before a restart
+            self._worker.submit(self._learn)
         if known is None or world not in known.spawns:
-            return int(rng.integers(spawns))
+            return int(rng.integers(spawns)), 1 / spawns
         played = known.spawns[world]
         good, bad = _resized(played.good, spawns), _resized(played.bad, spawns)
         return choose_spawn(good, bad, known.means[world], rng)
+
+    def _learn(self) -> None:
+        with self._ranking:
+            if self._known is None:
+                self._known = learn(self._store, self._looks, self._clock(), 0)
 
     def _shared(self, audience: str) -> Snapshot | None:
         """What another process, or this one before a restart, has made."""

@@ -154,7 +154,7 @@ def test_players_start_where_it_went_well(store: Store) -> None:
     shelf = Shelf(store, clock=lambda: NOW)
     shelf.current("age-18")
 
-    chosen = np.bincount([shelf.spawn("shown", 3) for _ in range(200)], minlength=3)
+    chosen = np.bincount([shelf.spawn("shown", 3)[0] for _ in range(200)], minlength=3)
     shelf.close()
 
     assert chosen[2] > chosen[0]
