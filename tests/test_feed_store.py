@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from feedapi.evaluation import logged
+from feedapi.evaluation import logged, logged_starts
 from feedapi.ranking.evaluate import NothingLogged, judge
 from feedapi.ranking.rank import Settings
 from feedapi.ranking.snapshot import KEPT, OldCursor
@@ -256,6 +256,26 @@ def test_another_ranking_is_judged_by_what_players_saw(store: Store) -> None:
     assert good != bad
     assert greedy.items == 60
     assert greedy.snips.mean > greedy.logged.mean
+
+
+def test_beginning_at_the_start_is_judged_by_where_players_began(store: Store) -> None:
+    version = add_world(store, "Shown", "published")
+    play(store, version, 20, spawn=0, spawn_propensity=0.5)
+    play(store, version, 20, first=20, spawn=2, spawn_propensity=0.5, seconds=4.0)
+
+    told = judge(logged_starts(store, 0.0))
+
+    assert (told.items, told.players, told.effective) == (40, 40, pytest.approx(20))
+    assert told.snips.mean == pytest.approx(2 * told.logged.mean)
+    assert told.gain.low > 0
+
+
+@pytest.mark.parametrize("ended", ["stopped", "failed", "withdrawn"])
+def test_what_was_cut_off_by_us_says_nothing(store: Store, ended: str) -> None:
+    version = add_world(store, "Shown", "published")
+    play(store, version, 3, ended=ended, seconds=1.0)
+
+    assert store.feed.sessions(0.0) == []
 
 
 def test_there_must_be_something_to_judge_by(store: Store) -> None:
