@@ -17,6 +17,7 @@ from feedapi.problems import Problem, responses
 from feedapi.ranking.snapshot import BadContext, Context
 from feedapi.tickets import Player
 from moderation.risk import risk_upper
+from moderation.spending import check_session
 from moderation.store import PublishedWorld
 
 router = APIRouter(prefix="/v1", tags=["feed"])
@@ -108,7 +109,7 @@ def get_world(request: Request, world_id: str) -> WorldItem:
 @router.post(
     "/worlds/{world_id}/sessions",
     status_code=201,
-    responses=responses("no-such-world", "bad-context", "full"),
+    responses=responses("no-such-world", "bad-context", "over-budget", "full"),
 )
 def open_session(
     request: Request, response: Response, world_id: str, opening: Opening | None = None
@@ -121,6 +122,7 @@ def open_session(
     here = services.of(request)
     world = here.store.published_world(world_id)
     shown = _shown(here.feed, opening)
+    check_session(here.store, world.creator)
     if here.arena.full:
         raise ArenaFull("all places are taken, and as many people wait as may")
     here.arena.warm_up()

@@ -17,6 +17,7 @@ from feedapi import (
     api,
     cases,
     console,
+    costs,
     creators,
     feed,
     hooks,
@@ -70,7 +71,7 @@ def create_app(
     app.add_middleware(Bounds)
     app.add_middleware(SafeHeaders)
     problems.install(app)
-    for part in (api, cases, creators, feed, hooks, operate, people, about):
+    for part in (api, cases, costs, creators, feed, hooks, operate, people, about):
         app.include_router(part.router)
     app.include_router(play.router)
     app.include_router(pages.router)

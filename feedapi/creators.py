@@ -30,6 +30,7 @@ from feedapi.shapes import (
 from moderation import submitting
 from moderation.accounts import Principal
 from moderation.jobs import check_room
+from moderation.spending import check_review
 from moderation.states import WORKING, WorldState
 from moderation.store import Store, StoredDecision, Transaction, Version
 from moderation.submitting import KnownContent, Submission
@@ -73,7 +74,14 @@ _SUBMIT: dict[str, Any] = {
     "status_code": 202,
     "response_model": VersionItem,
     "responses": responses(
-        "not-signed-in", "not-allowed", "bad-package", "known-content", "not-found", "too-large", "full"
+        "not-signed-in",
+        "not-allowed",
+        "bad-package",
+        "known-content",
+        "not-found",
+        "too-large",
+        "full",
+        "over-budget",
     ),
 }
 
@@ -114,6 +122,7 @@ def _submit(
     store: Store, who: Principal, key: str | None, sent: tuple[str, bytes], world: str | None
 ) -> JSONResponse:
     check_room(store)
+    check_review(store, who.account)
     submission = _checked(store, who, *sent)
 
     def work(tx: Transaction) -> tuple[int, BaseModel, dict[str, str]]:

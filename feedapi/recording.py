@@ -79,6 +79,8 @@ def played(session: Session, grant: Grant, tally: Tally, at: float) -> PlaySessi
         ended=_ended(session, tally),
         reported=tally.reported,
         spawn_propensity=session.spawn_propensity,
+        device_seconds=tally.device_seconds,
+        sent=session.sent,
     )
 
 

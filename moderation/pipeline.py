@@ -39,6 +39,7 @@ from moderation.packages import pack, unpack
 from moderation.policy_changes import shadow
 from moderation.policy_changes.bundles import live_bundle, shadow_bundles
 from moderation.policy_changes.redecide import NOT_PLAYED, condemned, redecide
+from moderation.spending import with_stored
 from moderation.states import DECIDED, REVIEWABLE, WorldState
 from moderation.store import (
     DistinctFrame,
@@ -51,6 +52,7 @@ from moderation.store import (
     Version,
     live,
 )
+from moderation.store.charges import Charge, add_charge
 from moderation.store.deciding import Decided
 from moderation.store.figures import Cost, add_cost
 from moderation.store.reads import MEDIA
@@ -261,6 +263,13 @@ def _queue(tx: Transaction, kind: str, version: str, exploration: str, *more: st
     tx.enqueue(kind, version, key, {"exploration": exploration}, STAGES.index(kind), queue=QUEUE_OF[kind])
 
 
+def _device_of(job: Job) -> str:
+    """``gpu`` or ``cpu``: which of them a job keeps busy here."""
+    import torch
+
+    return "gpu" if job.queue == "gpu" and torch.cuda.is_available() else "cpu"
+
+
 # -- the stages ---------------------------------------------------------------------------------------
 
 
@@ -307,10 +316,12 @@ class Stages:
         return run
 
     def _keep_costs(self, job: Job, seconds: float) -> None:
+        spent = with_stored(self.store, job.subject, Charge(job.kind, _device_of(job), 1, seconds))
         with self.store.writing() as tx:
             add_cost(tx.connection, job.subject, Cost(job.kind, "", 1, seconds))
-            for name, spent in self.detectors.take_spent().items():
-                add_cost(tx.connection, job.subject, Cost(job.kind, name, spent.items, spent.seconds))
+            add_charge(tx.connection, job.subject, spent, time.time())
+            for name, taken in self.detectors.take_spent().items():
+                add_cost(tx.connection, job.subject, Cost(job.kind, name, taken.items, taken.seconds))
 
     def receive(self, work: Work) -> None:
         """Ask for the usual review of what a creator sent: only a worker knows model and detectors."""

@@ -75,6 +75,17 @@ def set_roles(connection: Connection, account: str, roles: Collection[str]) -> N
         raise NotFound(f"no account {account!r}: `firstplay accounts` lists them")
 
 
+def budget_of(connection: Connection, account: str) -> float | None:
+    """What an account may spend in 30 days; None where it says nothing, or there is no such account."""
+    return connection.execute(select(t.accounts.c.budget).where(t.accounts.c.id == account)).scalar()
+
+
+def set_budget(connection: Connection, account: str, budget: float | None) -> None:
+    """None: what the settings say. Raises NotFound."""
+    find_account(connection, account)
+    connection.execute(update(t.accounts).where(t.accounts.c.id == account).values(budget=budget))
+
+
 def disable(connection: Connection, account: str) -> None:
     """End every key and sign-in of an account. Raises NotFound."""
     find_account(connection, account)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
 
+from moderation.states import WORKING
 from moderation.store import tables as t
 from moderation.store.database import add_up
 from moderation.store.figures import DAY
@@ -83,6 +84,19 @@ def by_version(
     for row in connection.execute(each):
         told[row.version].append(_charge(row))
     return [WorldCharges(row.id, row.world, row.creator, tuple(told[row.id])) for row in page]
+
+
+def of_reviews(connection: Connection, since: float) -> tuple[int, list[Charge]]:
+    """How many versions were reviewed since the day of a time, and what that took."""
+    lately = (t.charges.c.work != LIVE) & (t.charges.c.day >= int(since // DAY))
+    count = connection.execute(select(func.count(t.charges.c.version.distinct())).where(lately)).scalar_one()
+    return int(count), _charges(connection, _summed().where(lately))
+
+
+def open_reviews(connection: Connection, creator: str) -> int:
+    """Versions of a creator that are under review."""
+    mine = (t.versions.c.creator == creator) & t.versions.c.state.in_(WORKING)
+    return int(connection.execute(select(func.count()).select_from(t.versions).where(mine)).scalar_one())
 
 
 def stored_by(connection: Connection, version: str) -> int:

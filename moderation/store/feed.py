@@ -66,6 +66,9 @@ class PlaySession:
     """By the player, during play."""
     spawn_propensity: float = 1.0
     """Probability 0..1 with which it began at this spawn point."""
+    device_seconds: float = 0.0
+    sent: int = 0
+    """Bytes."""
 
 
 @dataclass(frozen=True)

@@ -369,6 +369,8 @@ play_sessions = Table(
     Column("ended", String, nullable=False, server_default="left"),  # moderation.store.feed.Ended
     Column("reported", Boolean, nullable=False, server_default=false()),  # with the key in play
     Column("spawn_propensity", Float, nullable=False, server_default="1"),  # with which it began there
+    Column("device_seconds", Float, nullable=False, server_default="0"),
+    Column("sent", BigInteger, nullable=False, server_default="0"),  # bytes
 )
 
 creator_players = Table(

@@ -16,6 +16,8 @@ _SESSION: tuple[sa.Column[Any], ...] = (
     sa.Column("ended", sa.String(), nullable=False, server_default="left"),
     sa.Column("reported", sa.Boolean(), nullable=False, server_default=sa.false()),
     sa.Column("spawn_propensity", sa.Float(), nullable=False, server_default="1"),
+    sa.Column("device_seconds", sa.Float(), nullable=False, server_default="0"),
+    sa.Column("sent", sa.BigInteger(), nullable=False, server_default="0"),
 )
 
 
