@@ -109,7 +109,7 @@ class NewBudget(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    cap: Annotated[float | None, Field(ge=0, le=1e9)] = None
+    cap: Annotated[float | None, Field(ge=0, le=1e9, strict=True)] = None
     """For 30 days; null: what the settings of the installation say."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from feedapi.evaluation import logged, logged_starts
 from feedapi.ranking.evaluate import NothingLogged, judge
 from feedapi.ranking.rank import Settings
 from feedapi.ranking.snapshot import KEPT, OldCursor
-from feedapi.snapshots import Looks, Shelf, learn, unpack
+from feedapi.snapshots import SOON, Looks, Shelf, learn, unpack
 from moderation.likeness import Signature
 from moderation.store import Store, open_store
 from moderation.store.feed import Interaction, PlaySession, Shown, StoredSnapshot
@@ -188,10 +189,10 @@ def test_a_ranking_survives_a_restart_and_is_shared(store: Store) -> None:
 
 def test_a_stale_ranking_is_served_while_the_next_is_made(store: Store) -> None:
     add_world(store, "World", "published")
-    time = [NOW]
-    shelf = Shelf(store, clock=lambda: time[0])
+    clock = [NOW]
+    shelf = Shelf(store, clock=lambda: clock[0])
     made = shelf.current("age-18")
-    time[0] += 400
+    clock[0] += 400
 
     stale = shelf.current("age-18")
     shelf._worker.submit(lambda: None).result()
@@ -201,12 +202,30 @@ def test_a_stale_ranking_is_served_while_the_next_is_made(store: Store) -> None:
     shelf.close()
 
 
+def test_a_world_that_is_published_is_soon_in_the_ranking(store: Store) -> None:
+    add_world(store, "World", "published")
+    clock = [time.time()]
+    shelf = Shelf(store, clock=lambda: clock[0])
+    made = shelf.current("age-18")
+    shelf._took = 0.0  # however busy this machine is
+    clock[0] += SOON + 1
+    assert shelf.current("age-18").id == made.id, "nothing was published since"
+
+    another = add_world(store, "Another", "published")
+    clock[0] = time.time() + SOON + 1
+    shelf.current("age-18")
+    shelf._worker.submit(lambda: None).result()
+
+    assert another in [item.version for item in shelf.current("age-18").items]
+    shelf.close()
+
+
 def test_a_ranking_that_is_too_old_is_not_found(store: Store) -> None:
     add_world(store, "World", "published")
-    time = [NOW]
-    shelf = Shelf(store, clock=lambda: time[0])
+    clock = [NOW]
+    shelf = Shelf(store, clock=lambda: clock[0])
     made = shelf.current("age-18")
-    time[0] += KEPT + 1
+    clock[0] += KEPT + 1
 
     with pytest.raises(OldCursor):
         shelf.find(made.id)

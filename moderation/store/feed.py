@@ -306,6 +306,13 @@ class FeedStore:
         with self._database.reading() as connection:
             return [Impression(*row) for row in connection.execute(query.where(seen.at >= since))]
 
+    def newest_publication(self) -> float:
+        """When a world was published last, seconds since 1970; 0: never."""
+        events = t.events.c
+        query = select(events.at).where(events.to_state == WorldState.PUBLISHED)
+        with self._database.reading() as connection:
+            return float(connection.execute(query.order_by(events.id.desc()).limit(1)).scalar() or 0.0)
+
     # -- snapshots --------------------------------------------------------------------------------
 
     def add_snapshot(self, snapshot: StoredSnapshot, arms: bytes) -> None:
