@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from feedapi.reel import Reel
+    from worldmodel.bank import WorldBank
     from worldmodel.protocol import ModelCard, Observation, State, WorldModel
     from worldmodel.sound import Mixer
 
@@ -43,7 +44,7 @@ REST_STEPS = 2 * FPS
 VITALS = ("health", "keys", "coins", "score", "step")
 """What of the state a frame reports."""
 BANK_LIMIT = 64
-"""Compiled worlds that the model keeps (about 2 MB each) before an idle arena forgets them all."""
+"""Compiled worlds that the model keeps (about 2 MB each) before it forgets those that nobody plays."""
 PARKED_FOR = 30.0
 """Seconds for which a dropped player's session is kept."""
 
@@ -302,6 +303,7 @@ class Arena:
         seat = Seat(session, Mixer(session.world), Reel(session.seed))
         if self._guard is not None:
             self._guard.seated(seat, self._playing().card)
+        self._forget_worlds()
         self._add(seat, self._playing().spawn([session.world], [session.seed], [session.spawn]))
 
     def _add(self, seat: Seat, row: State) -> None:
@@ -309,6 +311,14 @@ class Arena:
 
         self._state = row if self._state is None else concatenate([self._state, row])
         self._seats.append(seat)
+
+    def _forget_worlds(self) -> None:
+        """Let go of worlds that nobody plays, where the model keeps too many."""
+        bank: WorldBank | None = getattr(self._playing(), "bank", None)
+        if bank is None or bank.kept < BANK_LIMIT:
+            return
+        rows = [*([] if self._state is None else [self._state]), *(one.row for one in self._parked.values())]
+        bank.release({int(slot) for row in rows for slot in row.world})
 
     def _unseat(self, leaving: list[Session]) -> None:
         gone = [seat for seat in self._seats if seat.session in leaving]
@@ -333,8 +343,6 @@ class Arena:
             return
         self._seats = [self._seats[row] for row in keep]
         self._state = self._state[keep] if keep and self._state is not None else None
-        if not keep and not self._parked and _bank_size(self._playing()) > BANK_LIMIT:
-            self._model = self._load()
 
     def _set_aside(self, parking: list[Session]) -> None:
         """Take the rows of lost players out of the batch, and keep them."""
@@ -505,11 +513,6 @@ def encode_sound(samples: NDArray[np.float32]) -> bytes:
         raise ValueError(f"a step has {SAMPLES_PER_STEP} samples, not {samples.shape}")
     whole = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
     return whole.tobytes() if whole.any() else b""
-
-
-def _bank_size(model: WorldModel) -> int:
-    bank = getattr(model, "bank", None)
-    return len(bank.worlds) if bank is not None else 0
 
 
 def _sleep_until(due: float, period: float) -> float:

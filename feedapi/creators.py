@@ -19,9 +19,9 @@ from feedapi.problems import Problem, responses
 from feedapi.shapes import (
     Clip,
     DecisionItem,
+    FiredRule,
     NewWorld,
     Preview,
-    Reason,
     Upload,
     VersionItem,
     VersionList,
@@ -347,7 +347,7 @@ def _decision(version: Version, stored: StoredDecision) -> DecisionItem:
         at=datetime.fromtimestamp(stored.at, UTC),
         reasons=list(decision.reasons),
         fired=[
-            Reason(
+            FiredRule(
                 rule=one.rule,
                 title=one.title,
                 category=one.category,
