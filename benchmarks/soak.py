@@ -9,8 +9,9 @@ another is published. The server's memory (with its guard's process) is read onc
 
 Told: the slope of memory after the first fifth of the time, with an interval of 95 % from the means of
 consecutive blocks; whether any place is still taken when everybody has gone; whether every session that
-showed a frame was recorded, and none that had no ticket; how long take-downs took; and every answer that nobody should get. Exit code 1
-where one of these is wrong: a slope whose whole interval lies above ``--leak`` counts as wrong.
+showed a frame was recorded, and none that had no ticket; how long take-downs took; and every answer that
+nobody should get. Exit code 1 where one of these is wrong: a slope whose whole interval lies above ``--leak``
+counts as wrong.
 
 Linux only, since memory is read from /proc.
 """

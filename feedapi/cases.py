@@ -202,6 +202,9 @@ def get_evidence(
     clips = {one.clip for one in sights}
     if blob not in clips | {frame for one in sights for _, frame in one.frames}:
         raise Problem("not-found", f"case {case} shows no such clip or picture")
+    version = find_case(store, who, case).version
+    with store.writing() as tx:
+        accounts.note_read(tx.connection, who.account, f"case {case}, {blob}", version)
     kind = "video/mp4" if blob in clips else "image/png"
     return Response(store.blobs.read(blob), media_type=kind, headers={"Cache-Control": "private, no-cache"})
 

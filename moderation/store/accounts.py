@@ -211,6 +211,32 @@ def note_read(connection: Connection, account: str, what: str, version: str) -> 
     )
 
 
+@dataclass(frozen=True)
+class Read:
+    """Somebody looked at what only some may see."""
+
+    id: int
+    account: str
+    what: str
+    version: str
+    at: float
+
+
+def reads(
+    connection: Connection, account: str | None, version: str | None, before: int | None, limit: int
+) -> list[Read]:
+    """Newest first: by an account, of a version, with a number below ``before``; None: any."""
+    log = t.privileged_reads
+    query = select(log.c.id, log.c.account, log.c.what, log.c.version, log.c.at)
+    if account is not None:
+        query = query.where(log.c.account == account)
+    if version is not None:
+        query = query.where(log.c.version == version)
+    if before is not None:
+        query = query.where(log.c.id < before)
+    return [Read(*row) for row in connection.execute(query.order_by(log.c.id.desc()).limit(limit))]
+
+
 def _account(row: Any) -> Account:
     return Account(row.id, frozenset(row.roles), row.disabled is not None)
 
