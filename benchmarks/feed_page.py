@@ -55,8 +55,9 @@ LOOKS = 500
 START = """
 import sys, threading, time
 from pathlib import Path
-from feedapi.app import create_app
-from feedapi.server import Server, address, listen
+from feedapi.server import Server, address, listen, starting
+with starting():
+    from feedapi.app import create_app
 def load():
     raise RuntimeError("nobody plays")
 listener = listen("127.0.0.1", 0)
