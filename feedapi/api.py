@@ -122,7 +122,8 @@ def open_session(
     here = services.of(request)
     world = here.store.published_world(world_id)
     shown = _shown(here.feed, opening)
-    check_session(here.store, world.creator)
+    with here.store.reading() as connection:
+        check_session(connection, world.creator)
     if here.arena.full:
         raise ArenaFull("all places are taken, and as many people wait as may")
     here.arena.warm_up()

@@ -122,10 +122,10 @@ def _submit(
     store: Store, who: Principal, key: str | None, sent: tuple[str, bytes], world: str | None
 ) -> JSONResponse:
     check_room(store)
-    check_review(store, who.account)
     submission = _checked(store, who, *sent)
 
     def work(tx: Transaction) -> tuple[int, BaseModel, dict[str, str]]:
+        check_review(tx.connection, who.account)
         version = submitting.submit(tx, who.account, submission, world)
         return 202, _item(version, "submitted"), {"Location": f"/v1/versions/{version.id}"}
 

@@ -133,18 +133,22 @@ class Shelf:
         """Where the next player should start in a world, of so many spawn points, and how probably so."""
         rng = np.random.default_rng(secrets.randbits(64))
         known = self._known
-        if known is None:  # the ranking in force was made by another process, or before a restart
-            self._worker.submit(self._learn)
+        if known is None:  # the ranking in force was made before a restart
+            self._worker.submit(self._learn_first)
         if known is None or world not in known.spawns:
             return int(rng.integers(spawns)), 1 / spawns
         played = known.spawns[world]
         good, bad = _resized(played.good, spawns), _resized(played.bad, spawns)
         return choose_spawn(good, bad, known.means[world], rng)
 
+    def _learn_first(self) -> None:
+        if self._known is None:
+            self._learn()
+
     def _learn(self) -> None:
+        """What is known now, for spawn points; no look is read, since nothing is ranked by it."""
         with self._ranking:
-            if self._known is None:
-                self._known = learn(self._store, self._looks, self._clock(), 0)
+            self._known = learn(self._store, self._looks, self._clock(), 0)
 
     def _shared(self, audience: str) -> Snapshot | None:
         """What another process, or this one before a restart, has made."""
@@ -171,6 +175,7 @@ class Shelf:
                 self._make(audience)
             else:
                 self._keep(made_elsewhere)
+                self._learn()
         finally:
             self._waiting.discard(audience)
 

@@ -105,16 +105,16 @@ def budget(connection: Connection, creator: str, now: float | None = None) -> Bu
     return Budget(prices.of(of_creator(connection, creator, since)), expected, _cap(connection, creator))
 
 
-def check_session(store: Store, creator: str) -> None:
+def check_session(connection: Connection, creator: str) -> None:
     """Before a session of a creator's world. Raises OverBudget."""
-    now = _limited(store, creator)
+    now = _limited(connection, creator)
     if now is not None and now.cap is not None and now.spent >= now.cap:
         raise OverBudget(f"{_words(now)}: nobody can play this world until some of that is older")
 
 
-def check_review(store: Store, creator: str) -> None:
-    """Before a creator's submission is taken in. Raises OverBudget."""
-    now = _limited(store, creator)
+def check_review(connection: Connection, creator: str) -> None:
+    """Before a creator's submission is taken in, in the same transaction. Raises OverBudget."""
+    now = _limited(connection, creator)
     if now is not None and not now.left:
         raise OverBudget(f"{_words(now)}; withdraw what is under review, wait, or ask for a higher budget")
 
@@ -126,10 +126,9 @@ def with_stored(store: Store, version: str, charge: Charge) -> Charge:
     return replace(charge, stored=sum(store.blobs.size(blob) for blob in named) - before)
 
 
-def _limited(store: Store, creator: str) -> Budget | None:
+def _limited(connection: Connection, creator: str) -> Budget | None:
     """None where there is no limit: the usual case, which costs one read of one row."""
-    with store.reading() as connection:
-        return None if _cap(connection, creator) is None else budget(connection, creator)
+    return None if _cap(connection, creator) is None else budget(connection, creator)
 
 
 def _cap(connection: Connection, creator: str) -> float | None:

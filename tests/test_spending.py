@@ -25,7 +25,7 @@ from moderation.spending import (
     read_prices,
     with_stored,
 )
-from moderation.store import Store, open_store
+from moderation.store import Store, accounts, open_store
 from moderation.store.charges import LIVE, Charge, add_charge, by_version, of_version
 from moderation.store.figures import DAY
 from tests.feed_home import Running, add_world, fill, package, running
@@ -47,6 +47,16 @@ def spend(store: Store, version: str, *charges: Charge, at: float = NOW) -> None
     with store.writing() as tx:
         for charge in charges:
             add_charge(tx.connection, version, charge, at)
+
+
+def may_review(store: Store, creator: str = "creator") -> None:
+    with store.reading() as connection:
+        check_review(connection, creator)
+
+
+def may_play(store: Store, creator: str = "creator") -> None:
+    with store.reading() as connection:
+        check_session(connection, creator)
 
 
 # -- quantities and prices ----------------------------------------------------------------------------
@@ -113,8 +123,8 @@ def test_a_price_that_cannot_be_read_is_named(bad: str, monkeypatch: pytest.Monk
 def test_without_a_cap_anything_goes(store: Store) -> None:
     spend(store, add_world(store, "Shown", "published"), HOUR_OF_GPU, at=time.time())
 
-    check_review(store, "creator")
-    check_session(store, "creator")
+    may_review(store)
+    may_play(store)
 
 
 def test_who_has_spent_the_budget_gets_no_review_and_their_worlds_no_session(
@@ -124,10 +134,10 @@ def test_who_has_spent_the_budget_gets_no_review_and_their_worlds_no_session(
     monkeypatch.setenv(BUDGET_VARIABLE, "2.5")
 
     with pytest.raises(OverBudget, match=r"2\.50 USD spent in 30 days"):
-        check_review(store, "creator")
+        may_review(store)
     with pytest.raises(OverBudget, match="nobody can play"):
-        check_session(store, "creator")
-    check_review(store, "ben")
+        may_play(store)
+    may_review(store, "ben")
 
 
 def test_an_account_s_own_cap_comes_before_that_of_the_settings(
@@ -140,10 +150,10 @@ def test_an_account_s_own_cap_comes_before_that_of_the_settings(
 
     assert CliRunner().invoke(build_app(), command).exit_code == 0
 
-    check_review(store, "creator")
+    may_review(store)
     assert CliRunner().invoke(build_app(), [*command[:3], "--home", str(tmp_path)]).exit_code == 0
     with pytest.raises(OverBudget):
-        check_review(store, "creator")
+        may_review(store)
 
 
 def test_reviews_under_way_count_with_what_a_review_usually_costs(
@@ -152,13 +162,13 @@ def test_reviews_under_way_count_with_what_a_review_usually_costs(
     monkeypatch.setenv(BUDGET_VARIABLE, "7.6")
     spend(store, add_world(store, "Shown", "published"), HOUR_OF_GPU, at=time.time())
     add_world(store, "First", "exploring")
-    check_review(store, "creator")
+    may_review(store)
     add_world(store, "Second", "submitted")
     add_world(store, "Third", "submitted")
 
     with pytest.raises(OverBudget, match=r"7\.50 expected"):
-        check_review(store, "creator")
-    check_session(store, "creator")  # what is expected is not spent
+        may_review(store)
+    may_play(store)  # what is expected is not spent
 
 
 def test_what_is_older_than_the_window_is_forgotten(store: Store) -> None:
@@ -224,3 +234,17 @@ def test_an_operator_sees_all_costs_and_sets_a_budget(server: Running) -> None:
         assert (answer.status_code, answer.json()["type"]) == (402, "/problems/over-budget")
         assert "2.50 USD spent" in answer.json()["detail"]
     assert store.find_versions("one-more") == []
+
+
+def test_what_was_answered_before_is_answered_again_whatever_was_spent_since(server: Running) -> None:
+    store = server.services.store
+    key = {"Idempotency-Key": "once"}
+    with client_of(server, "creator") as creator:
+        first = submit(creator, key, title="Paid Cave")
+        spend(store, first.json()["id"], HOUR_OF_GPU, at=time.time())
+        with store.writing() as tx:
+            accounts.set_budget(tx.connection, "creator", 0.0)
+        again = submit(creator, key, title="Paid Cave")
+
+        assert (again.status_code, again.json()) == (202, first.json())
+        assert submit(creator, title="Another Cave").status_code == 402
