@@ -43,7 +43,7 @@ from sqlalchemy import func, select
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from feedapi import services
+from feedapi import arena, services
 from feedapi.app import create_app
 from feedapi.bounds import Bounds
 from feedapi.guarding import by_policy
@@ -57,6 +57,8 @@ from worldmodel.package import make_package
 from worldmodel.protocol import WorldModel
 
 WORLDS = 6
+KEPT = 12
+"""Compiled worlds that the server keeps here, few enough to be all there after the first fifth of the time."""
 ENDINGS = {"leave": 0.5, "drop and come back": 0.2, "drop": 0.15, "stall": 0.1, "report": 0.05}
 """How a session ends, and for which share of them."""
 STAY = 12.0
@@ -124,6 +126,7 @@ def serve(home: Path, model: str, sessions: int, *, guarded: bool) -> None:
         torch.set_num_threads(1)
         return load_model(model)
 
+    arena.BANK_LIMIT = services.KEPT_WORLDS = KEPT
     app = create_app(home, load, sessions, by_policy if guarded else None)
     app.user_middleware = [one for one in app.user_middleware if one.cls is not Bounds]
     add_look(app)
@@ -136,11 +139,11 @@ def add_look(app: FastAPI) -> None:
 
     @app.get("/bench/arena")
     def look(request: Request) -> dict[str, int]:
-        arena = services.of(request).arena
-        taken = {"members": arena._members, "waiting": arena._waiting, "seats": arena._seats}  # noqa: SLF001
+        here = services.of(request).arena
+        taken = {"members": here._members, "waiting": here._waiting, "seats": here._seats}  # noqa: SLF001
         told = {name: len(sessions) for name, sessions in taken.items()}
-        told["parked"] = len(arena._parked)  # noqa: SLF001
-        return told | {"ticks": arena.pace.ticks, "late": arena.pace.late}
+        told["parked"] = len(here._parked)  # noqa: SLF001
+        return told | {"ticks": here.pace.ticks, "late": here.pace.late}
 
 
 def memory(pid: int) -> float:
