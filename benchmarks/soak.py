@@ -58,7 +58,7 @@ from worldmodel.protocol import WorldModel
 
 WORLDS = 6
 KEPT = 12
-"""Compiled worlds that the server keeps here, few enough to be all there after the first fifth of the time."""
+"""Compiled worlds that the server keeps here: so few that all are there after the first fifth of the time."""
 ENDINGS = {"leave": 0.5, "drop and come back": 0.2, "drop": 0.15, "stall": 0.1, "report": 0.05}
 """How a session ends, and for which share of them."""
 STAY = 12.0
