@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from feedapi import services
 from feedapi.arena import ArenaFull
+from feedapi.feed import Feed, player_of
+from feedapi.identity import somebody
 from feedapi.label import label_of
-from feedapi.problems import responses
+from feedapi.problems import Problem, responses
+from feedapi.ranking.snapshot import BadContext, Context
+from feedapi.tickets import Player
 from moderation.risk import risk_upper
+from moderation.spending import check_session
 from moderation.store import PublishedWorld
 
 router = APIRouter(prefix="/v1", tags=["feed"])
+AFTER = r"^\d{1,12}(\.\d{1,9})?~[0-9a-f]{64}$"
+"""When a world was published, and its version."""
 
 
 class WorldItem(BaseModel):
@@ -49,9 +57,20 @@ class WorldItem(BaseModel):
 
 
 class WorldList(BaseModel):
-    """The feed."""
+    """A page of published worlds."""
 
     items: list[WorldItem]
+    next: str | None
+    """``after`` of the next page; null at the end."""
+
+
+class Opening(BaseModel):
+    """How somebody came to a world."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    context: Annotated[str | None, Field(max_length=512)] = None
+    """Of the item of the feed, unchanged; null: by a link."""
 
 
 class Ticket(BaseModel):
@@ -65,9 +84,20 @@ class Ticket(BaseModel):
 
 
 @router.get("/worlds", responses=responses())
-def list_worlds(request: Request) -> WorldList:
-    """Every published world, newest first."""
-    return WorldList(items=[WorldItem.of(world) for world in services.of(request).store.published()])
+def list_worlds(
+    request: Request,
+    after: Annotated[str | None, Query(pattern=AFTER, description="`next` of a page.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> WorldList:
+    """Published worlds, newest first."""
+    place = None if after is None else after.split("~")
+    begin = None if place is None else (float(place[0]), place[1])
+    found = services.of(request).store.published(begin, limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    return WorldList(
+        items=[WorldItem.of(world) for world in found[:limit]],
+        next=None if last is None else f"{last.published_at!r}~{last.version}",
+    )
 
 
 @router.get("/worlds/{world_id}", responses=responses("no-such-world"))
@@ -76,15 +106,28 @@ def get_world(request: Request, world_id: str) -> WorldItem:
     return WorldItem.of(services.of(request).store.published_world(world_id))
 
 
-@router.post("/worlds/{world_id}/sessions", status_code=201, responses=responses("no-such-world", "full"))
-def open_session(request: Request, response: Response, world_id: str) -> Ticket:
-    """A ticket to play a published world; 404 for any other, 503 with Retry-After when it is full."""
+@router.post(
+    "/worlds/{world_id}/sessions",
+    status_code=201,
+    responses=responses("no-such-world", "bad-context", "over-budget", "full"),
+)
+def open_session(
+    request: Request, response: Response, world_id: str, opening: Opening | None = None
+) -> Ticket:
+    """A ticket to play a published world; 404 for any other, 503 with Retry-After when it is full.
+
+    Who comes from the feed sends the item's context: the ranking then chooses where they start, and learns
+    from how it went.
+    """
     here = services.of(request)
-    here.store.published_world(world_id)
+    world = here.store.published_world(world_id)
+    shown = _shown(here.feed, opening)
+    with here.store.reading() as connection:
+        check_session(connection, world.creator)
     if here.arena.full:
         raise ArenaFull("all places are taken, and as many people wait as may")
     here.arena.warm_up()
-    ticket, grant = here.office.issue(world_id)
+    ticket, grant = here.office.issue(world_id, _player(request, world), shown)
     socket = f"/v1/worlds/{world_id}/play?ticket={ticket}"
     response.headers["Cache-Control"] = "no-store"
     return Ticket(
@@ -93,3 +136,22 @@ def open_session(request: Request, response: Response, world_id: str) -> Ticket:
         expires=datetime.fromtimestamp(grant.expires, UTC),
         socket=socket,
     )
+
+
+def _shown(feed: Feed, opening: Opening | None) -> Context | None:
+    if opening is None or opening.context is None:
+        return None
+    try:
+        return feed.shown(opening.context)
+    except BadContext as error:
+        raise Problem("bad-context", str(error)) from None
+
+
+def _player(request: Request, world: PublishedWorld) -> Player:
+    """Whoever plays: the world's own creator, a program with somebody's key, or a person."""
+    name, here = player_of(request), services.of(request)
+    who = somebody(request)
+    own = who is not None and who.account == world.creator
+    if own or here.store.feed.is_creator(world.creator, name):
+        return Player(name, "creator")
+    return Player(name, "bot" if "authorization" in request.headers else "person")

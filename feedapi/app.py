@@ -15,8 +15,10 @@ from fastapi.staticfiles import StaticFiles
 from feedapi import (
     about,
     api,
+    audit,
     cases,
     console,
+    costs,
     creators,
     feed,
     hooks,
@@ -70,7 +72,7 @@ def create_app(
     app.add_middleware(Bounds)
     app.add_middleware(SafeHeaders)
     problems.install(app)
-    for part in (api, cases, creators, feed, hooks, operate, people, about):
+    for part in (api, audit, cases, costs, creators, feed, hooks, operate, people, about):
         app.include_router(part.router)
     app.include_router(play.router)
     app.include_router(pages.router)

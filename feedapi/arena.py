@@ -14,7 +14,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ import numpy as np
 from feedapi.guard import Guard, Play, Unguarded
 from feedapi.pace import Pace
 from feedapi.session import Ending, Latched, Session
+from feedapi.tally import Tally, deeds
 from feedapi.wire import Beside, Close, Frame
 from worldmodel.constants import FPS, SAMPLES_PER_STEP
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from feedapi.reel import Reel
+    from worldmodel.bank import WorldBank
     from worldmodel.protocol import ModelCard, Observation, State, WorldModel
     from worldmodel.sound import Mixer
 
@@ -42,7 +44,7 @@ REST_STEPS = 2 * FPS
 VITALS = ("health", "keys", "coins", "score", "step")
 """What of the state a frame reports."""
 BANK_LIMIT = 64
-"""Compiled worlds that the model keeps (about 2 MB each) before an idle arena forgets them all."""
+"""Compiled worlds that the model keeps (about 2 MB each) before it forgets those that nobody plays."""
 PARKED_FOR = 30.0
 """Seconds for which a dropped player's session is kept."""
 
@@ -58,6 +60,7 @@ class Seat:
     session: Session
     mixer: Mixer
     reel: Reel
+    tally: Tally = field(default_factory=Tally)
     tick: int = 0
     resting: int = 0
     lives: int = 0
@@ -85,7 +88,8 @@ class Arena:
 
     Fewer play where ticks take too long (:class:`feedapi.pace.Pace`) or the guard lags behind. ``guard``
     watches them; ``report`` keeps what a player reports: seat, the model's card, and the picture (H, W, 3)
-    that was shown.
+    that was shown; ``over`` is told in the tick thread of every session that has ended: what was done in it,
+    and on which kind of device.
     """
 
     def __init__(
@@ -96,6 +100,7 @@ class Arena:
         queue: int = 0,
         guard: Guard | None = None,
         report: Callable[[Seat, ModelCard, NDArray[np.uint8]], None] | None = None,
+        over: Callable[[Session, Tally, str], None] | None = None,
     ) -> None:
         self.capacity = capacity
         self.pace = Pace(1 / FPS)
@@ -104,6 +109,7 @@ class Arena:
         self._queue = queue
         self._guard = guard
         self._report = report
+        self._over = over
         self._lock = Condition()
         self._joining: list[Session] = []
         self._leaving: list[Session] = []
@@ -247,6 +253,7 @@ class Arena:
             while self._admit():
                 self._tick()
                 due = _sleep_until(due + self._period, self._period)
+            self._forget_all()
         except Unguarded as error:
             log.error("live play has stopped: %s", error)  # noqa: TRY400  the cause was logged by the guard
             self._abandon(Ending(Close.UNGUARDED, "nobody can watch over play now: try again in a minute"))
@@ -259,8 +266,7 @@ class Arena:
         with self._lock:
             for session in (*self._members, *self._waiting):
                 session.end(ending)
-            for seat in (*self._seats, *(parked.seat for parked in self._parked.values())):
-                self._forget(seat)
+            self._forget_all()
             self._members, self._joining, self._leaving = [], [], []
             self._waiting, self._parking, self._returning = [], [], []
             self._thread = self._model = self._state = None
@@ -297,6 +303,7 @@ class Arena:
         seat = Seat(session, Mixer(session.world), Reel(session.seed))
         if self._guard is not None:
             self._guard.seated(seat, self._playing().card)
+        self._forget_worlds()
         self._add(seat, self._playing().spawn([session.world], [session.seed], [session.spawn]))
 
     def _add(self, seat: Seat, row: State) -> None:
@@ -304,6 +311,14 @@ class Arena:
 
         self._state = row if self._state is None else concatenate([self._state, row])
         self._seats.append(seat)
+
+    def _forget_worlds(self) -> None:
+        """Let go of worlds that nobody plays, where the model keeps too many."""
+        bank: WorldBank | None = getattr(self._playing(), "bank", None)
+        if bank is None or bank.kept < BANK_LIMIT:
+            return
+        rows = [*([] if self._state is None else [self._state]), *(one.row for one in self._parked.values())]
+        bank.release({int(slot) for row in rows for slot in row.world})
 
     def _unseat(self, leaving: list[Session]) -> None:
         gone = [seat for seat in self._seats if seat.session in leaving]
@@ -315,26 +330,33 @@ class Arena:
     def _forget(self, seat: Seat) -> None:
         if self._guard is not None:
             self._guard.left(seat)
+        if self._over is not None:
+            gpu = self._model is not None and self._model.device.type != "cpu"
+            self._over(seat.session, seat.tally, "gpu" if gpu else "cpu")
+
+    def _forget_all(self) -> None:
+        for seat in (*self._seats, *(parked.seat for parked in self._parked.values())):
+            self._forget(seat)
 
     def _keep_rows(self, keep: list[int]) -> None:
         if len(keep) == len(self._seats):
             return
         self._seats = [self._seats[row] for row in keep]
         self._state = self._state[keep] if keep and self._state is not None else None
-        if not keep and not self._parked and _bank_size(self._playing()) > BANK_LIMIT:
-            self._model = self._load()
 
     def _set_aside(self, parking: list[Session]) -> None:
         """Take the rows of lost players out of the batch, and keep them."""
         until = time.monotonic() + PARKED_FOR
         for row, seat in enumerate(self._seats):
             if seat.session in parking and self._state is not None:
+                seat.tally.lost = True
                 self._parked[seat.session] = Parked(seat, self._state[[row]].clone(), until)
         self._keep_rows([row for row, seat in enumerate(self._seats) if seat.session not in parking])
 
     def _bring_back(self, session: Session) -> None:
         parked = self._parked.pop(session, None)
         if parked is not None:  # else the player was back before the loss was noticed
+            parked.seat.tally.lost = False
             self._add(parked.seat, parked.row)
 
     def _give_up_waiting(self) -> None:
@@ -361,7 +383,10 @@ class Arena:
         drawn = self._draw(seen, thin=thin)
         step_ms = (time.monotonic() - began) * 1000
         guarded = self._show(latched, seen, drawn, step_ms)
-        self.pace.took(time.monotonic() - began, len(self._seats), guarded)
+        taken = time.monotonic() - began
+        self.pace.took(taken, len(self._seats), guarded)
+        for seat in self._seats:
+            seat.tally.device_seconds += taken / len(self._seats)
         self._restart_rested()
 
     def _draw(self, seen: Observation, *, thin: bool) -> list[bool]:
@@ -393,12 +418,15 @@ class Arena:
         events, clips, done = seen.events.cpu().numpy(), seen.clip.tolist(), seen.done.tolist()
         vitals = {name: getattr(self._state, name).tolist() for name in VITALS}
         sounds = np.stack([s.mixer.step(e, c) for s, e, c in zip(self._seats, events, clips, strict=True)])
+        does = deeds(events, self._state.position.cpu().numpy())
         for row, seat in enumerate(self._seats):
             seat.reel.add(int(latched[row].action), events[row].copy(), clips[row])
+            seat.tally.add(int(latched[row].action), *does[row])
         guarded = self._watch(drawn, sounds, clips)
         frames: list[Frame] = []
         for row, seat in enumerate(self._seats):
             assert seat.picture is not None
+            seat.tally.reported |= latched[row].reported
             if latched[row].reported and self._report is not None:
                 self._report(seat, self._playing().card, seat.picture)
             beside = self._beside(row, latched[row], seat.picture)
@@ -485,11 +513,6 @@ def encode_sound(samples: NDArray[np.float32]) -> bytes:
         raise ValueError(f"a step has {SAMPLES_PER_STEP} samples, not {samples.shape}")
     whole = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
     return whole.tobytes() if whole.any() else b""
-
-
-def _bank_size(model: WorldModel) -> int:
-    bank = getattr(model, "bank", None)
-    return len(bank.worlds) if bank is not None else 0
 
 
 def _sleep_until(due: float, period: float) -> float:

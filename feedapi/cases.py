@@ -201,6 +201,9 @@ def get_evidence(
     kind = appeals.shows(store, who, case, blob)
     if kind is None:
         raise Problem("not-found", f"case {case} shows no such clip or picture")
+    version = find_case(store, who, case).version
+    with store.writing() as tx:
+        accounts.note_read(tx.connection, who.account, f"case {case}, {blob}", version)
     return Response(store.blobs.read(blob), media_type=kind, headers={"Cache-Control": "private, no-cache"})
 
 

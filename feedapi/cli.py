@@ -102,10 +102,12 @@ def serve(
 
     Only published worlds are served. Ctrl-C stops. Exit codes: 0 stopped; 2 the address is taken.
     """
-    from feedapi.app import create_app
-    from feedapi.guarding import by_policy
-    from feedapi.server import AddressTaken, Server, address, listen
-    from moderation.observing import logs, traces
+    from feedapi.server import AddressTaken, Server, address, listen, starting
+
+    with starting():
+        from feedapi.app import create_app
+        from feedapi.guarding import by_policy
+        from moderation.observing import logs, traces
 
     logs.set_up(logging.WARNING)
     traces.set_up("firstplay-api")

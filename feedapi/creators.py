@@ -19,9 +19,9 @@ from feedapi.problems import Problem, responses
 from feedapi.shapes import (
     Clip,
     DecisionItem,
+    FiredRule,
     NewWorld,
     Preview,
-    Reason,
     Upload,
     VersionItem,
     VersionList,
@@ -30,6 +30,7 @@ from feedapi.shapes import (
 from moderation import submitting
 from moderation.accounts import Principal
 from moderation.jobs import check_room
+from moderation.spending import check_review
 from moderation.states import WORKING, WorldState
 from moderation.store import Store, StoredDecision, Transaction, Version
 from moderation.submitting import KnownContent, Submission
@@ -73,7 +74,14 @@ _SUBMIT: dict[str, Any] = {
     "status_code": 202,
     "response_model": VersionItem,
     "responses": responses(
-        "not-signed-in", "not-allowed", "bad-package", "known-content", "not-found", "too-large", "full"
+        "not-signed-in",
+        "not-allowed",
+        "bad-package",
+        "known-content",
+        "not-found",
+        "too-large",
+        "full",
+        "over-budget",
     ),
 }
 
@@ -117,6 +125,7 @@ def _submit(
     submission = _checked(store, who, *sent)
 
     def work(tx: Transaction) -> tuple[int, BaseModel, dict[str, str]]:
+        check_review(tx.connection, who.account)
         version = submitting.submit(tx, who.account, submission, world)
         return 202, _item(version, "submitted"), {"Location": f"/v1/versions/{version.id}"}
 
@@ -338,7 +347,7 @@ def _decision(version: Version, stored: StoredDecision) -> DecisionItem:
         at=datetime.fromtimestamp(stored.at, UTC),
         reasons=list(decision.reasons),
         fired=[
-            Reason(
+            FiredRule(
                 rule=one.rule,
                 title=one.title,
                 category=one.category,

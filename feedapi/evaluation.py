@@ -11,6 +11,7 @@ import numpy as np
 from feedapi.ranking import signals
 from feedapi.ranking.evaluate import Logged, NothingLogged
 from feedapi.ranking.rank import DRAWS, Settings, page_shares
+from feedapi.ranking.signals import Numbers
 from feedapi.snapshots import Looks, columns, unpack
 from moderation.store import Store
 from moderation.store.feed import Impression, PlayedSession
@@ -56,20 +57,41 @@ def logged(
     )
 
 
+def logged_starts(store: Store, since: float) -> Logged:
+    """Sessions from the feed since a time, with what starting every one at its world's start would have done.
+
+    The unit is a session, and its propensity that of the spawn point where it began. Raises NothingLogged.
+    """
+    sessions, goods = _judged(store.feed.sessions(since))
+    if not sessions:
+        raise NothingLogged("nobody played from the feed in this time")
+    return Logged(
+        np.unique(np.array([one.player for one in sessions]), return_inverse=True)[1],
+        goods,
+        np.array([one.spawn_propensity for one in sessions]),
+        np.array([float(one.spawn == 0) for one in sessions]),
+    )
+
+
 def _rewards(sessions: Sequence[PlayedSession]) -> dict[Key, float]:
     """By impression, how good what followed was; of several sessions the best."""
-    number = {world: i for i, world in enumerate(dict.fromkeys(session.world for session in sessions))}
-    table = columns(sessions, number)
-    counted = signals.counted(table)
-    table = table.where(counted)
-    goods = signals.good(table, signals.expectations(table, len(number)))
     rewards: dict[Key, float] = {}
-    for session, good in zip(compress(sessions, counted), goods, strict=True):
+    for session, good in zip(*_judged(sessions), strict=True):
         assert session.snapshot is not None
         assert session.position is not None  # that it has them is what made it count
         key = (session.snapshot, session.position, session.player)
         rewards[key] = max(rewards.get(key, 0.0), float(good))
     return rewards
+
+
+def _judged(sessions: Sequence[PlayedSession]) -> tuple[list[PlayedSession], Numbers]:
+    """Those that count, and how good each was."""
+    number = {world: i for i, world in enumerate(dict.fromkeys(session.world for session in sessions))}
+    table = columns(sessions, number)
+    counted = signals.counted(table)
+    table = table.where(counted)
+    goods = signals.good(table, signals.expectations(table, len(number)))
+    return list(compress(sessions, counted)), goods
 
 
 def _target(

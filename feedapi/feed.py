@@ -10,15 +10,14 @@ import hashlib
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from threading import Lock
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
@@ -27,13 +26,24 @@ from starlette.requests import HTTPConnection
 from feedapi.label import label_of
 from feedapi.problems import Problem, responses
 from feedapi.ranking.rank import fit_for
-from feedapi.ranking.snapshot import BadContext, BadCursor, OldCursor, Seal, Snapshot, audience_of
+from feedapi.ranking.snapshot import (
+    BadContext,
+    BadCursor,
+    Context,
+    OldCursor,
+    Seal,
+    Snapshot,
+    audience_of,
+)
 from feedapi.snapshots import Shelf
 from moderation.risk import risk_upper
 from moderation.secret import derived, load_secret
 from moderation.store import Store
 from moderation.store.feed import Card, Interaction, Shown, Verdict
 from policies.types import Bound, Coverage
+
+if TYPE_CHECKING:
+    from worldmodel.compiled import CompiledWorld
 
 PAGE = 20
 MOST = 50
@@ -45,6 +55,8 @@ PAGE_KEPT = 1.0
 though nobody can begin to play it."""
 PAGES_KEPT = 512
 VERDICTS_KEPT = 4096
+MET_KEPT = 4096
+"""Accounts with their addresses that are not written again."""
 ADULT = 18
 """Rating of a world without one, or with one that is not certain."""
 
@@ -136,6 +148,7 @@ class Feed:
         self._pseudonyms = derived(secret, "players")
         self._pages: OrderedDict[tuple[str | None, str, int], tuple[float, Page]] = OrderedDict()
         self._said: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self._met: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = Lock()
 
     def close(self) -> None:
@@ -181,13 +194,33 @@ class Feed:
             kept.append(Interaction(player, one.id, one.kind, item, one.session, time.time()))
         return Taken(added=self._store.feed.add_interactions(kept), refused=refused)
 
+    def spawn(self, world_id: str, world: CompiledWorld) -> tuple[int, float]:
+        """Where a player who comes from the feed starts, and with which probability it is there."""
+        from worldmodel.bank import MAX_SPAWNS
+
+        return self.shelf.spawn(world_id, min(len(world.spawns), MAX_SPAWNS))
+
+    def shown(self, context: str) -> Context:
+        """The item of the feed that somebody wants to play. Raises BadContext."""
+        return self._seal.open_context(context)
+
+    def meet(self, account: str, player: str) -> None:
+        """Remember that a creator's account was used by a player."""
+        with self._lock:
+            if (account, player) in self._met:
+                return
+            self._met[account, player] = None
+            if len(self._met) > MET_KEPT:
+                self._met.popitem(last=False)
+        self._store.feed.know_creator(account, player, time.time())
+
     def pseudonym(self, address: str) -> str:
         """Who a player is to the ranking.
 
-        By network address: a new token costs nothing, a new address does, so nobody counts often. The
-        address itself is not kept.
+        By network address: a new token costs nothing, a new address does, so nobody counts often. Of IPv6
+        the network counts, since whoever has one address there has 2^64. The address itself is not kept.
         """
-        return hmac.digest(self._pseudonyms, address.encode(), "sha256").hex()[:24]
+        return hmac.digest(self._pseudonyms, _network(address).encode(), "sha256").hex()[:24]
 
     def _hydrated(self, snapshot: Snapshot, begin: int, age: int, limit: int) -> dict[str, Any]:
         """The next ``limit`` items that may be shown, from place ``begin``."""
@@ -231,6 +264,18 @@ class Feed:
         return said | read
 
 
+def _network(address: str) -> str:
+    """An IPv4 address, or the /64 of an IPv6 one; any other text as it is."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4:
+        return str(found)
+    mapped = found.ipv4_mapped
+    return str(mapped) if mapped else str(ip_network((found, 64), strict=False))
+
+
 def _written(card: Card, said: dict[str, Any]) -> dict[str, Any]:
     """An item, but for its context."""
     return {
@@ -258,19 +303,12 @@ def _said(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.feed = Feed(app.state.services.store)
-    yield
-    await run_in_threadpool(app.state.feed.close)
-
-
-router = APIRouter(prefix="/v1", tags=["feed"], lifespan=_lifespan)
+router = APIRouter(prefix="/v1", tags=["feed"])
 
 
 def of(connection: HTTPConnection) -> Feed:
     """The feed behind a request or a socket."""
-    return cast("Feed", connection.app.state.feed)
+    return cast("Feed", connection.app.state.services.feed)
 
 
 @router.get(
@@ -307,6 +345,9 @@ async def read_feed(
 @router.post("/interactions", responses=responses())
 def add_interactions(request: Request, batch: Batch) -> Taken:
     """What a player did with items of the feed. Sent again, a batch adds nothing."""
-    feed = of(request)
-    address = request.client.host if request.client else "unknown"
-    return feed.take(feed.pseudonym(address), batch.items)
+    return of(request).take(player_of(request), batch.items)
+
+
+def player_of(request: Request) -> str:
+    """The pseudonym of whoever asks."""
+    return of(request).pseudonym(request.client.host if request.client else "unknown")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from feedapi import services
+from feedapi import feed, services
 from feedapi.problems import Problem
 from moderation.accounts import NotAllowed, Principal, check_key, check_sign_in, csrf_token
 
@@ -28,14 +28,34 @@ def principal(
     """Whoever the key or the session belongs to. Problems: not-signed-in, csrf."""
     store = services.of(request).store
     if bearer is not None:
-        return check_key(store, bearer.credentials)
+        return met(request, check_key(store, bearer.credentials))
     if cookie is None:
         raise NotAllowed("send an API key as `Authorization: Bearer ...`, or sign in")
     found = check_sign_in(store, cookie)
     given = request.headers.get("X-CSRF-Token", "")
     if request.method not in SAFE and not hmac.compare_digest(given.encode(), csrf_token(cookie).encode()):
         raise Problem("csrf", "a page that changes something must send its X-CSRF-Token")
-    return found
+    return met(request, found)
+
+
+def met(request: Request, who: Principal) -> Principal:
+    """Remember from where a creator came: whoever plays their worlds from there is taken for them."""
+    if who.may("worlds"):
+        feed.of(request).meet(who.account, feed.player_of(request))
+    return who
+
+
+def somebody(request: Request) -> Principal | None:
+    """Whoever the key or the session that came along belongs to, if anybody: for what is open to all."""
+    store = services.of(request).store
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    cookie = request.cookies.get(COOKIE)
+    try:
+        if scheme.lower() == "bearer":
+            return met(request, check_key(store, key))
+        return None if cookie is None else met(request, check_sign_in(store, cookie))
+    except NotAllowed:
+        return None
 
 
 def needs(scope: str, known_by: Callable[..., Principal] = principal) -> Callable[[Principal], Principal]:

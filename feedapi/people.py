@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from feedapi import services
-from feedapi.identity import COOKIE, Manager, principal
+from feedapi.identity import COOKIE, Manager, met, principal
 from feedapi.problems import Problem, responses
 from moderation.accounts import (
     ACCOUNT,
@@ -115,6 +115,7 @@ def me(who: Anyone) -> Me:
 def begin(request: Request, response: Response, said: SignIn) -> SignedIn:
     """Begin a console session with an API key."""
     cookie, who = sign_in(services.of(request).store, said.key)
+    met(request, who)
     response.set_cookie(
         COOKIE,
         cookie,

@@ -90,9 +90,12 @@ async def admit(here: Services, world_id: str, ticket: str, wake: asyncio.Event)
     """A session that plays or waits in the queue. Raises Refused."""
     try:
         await check_playable(here, world_id)
-        here.office.redeem(ticket, world_id)
+        grant = here.office.redeem(ticket, world_id)
         version, world = await asyncio.to_thread(here.playable_version, world_id)
-        session = Session(world_id, world, secrets.randbits(31), waker(wake), version=version)
+        session = Session(world_id, world, secrets.randbits(31), waker(wake), version=version, grant=grant)
+        if grant.shown is not None:
+            start = await asyncio.to_thread(here.feed.spawn, world_id, world)
+            session.spawn, session.spawn_propensity = start
         here.arena.join(session)
     except NotPublished as error:
         raise Refused(Close.NOT_PUBLISHED, "this world is not published") from error
@@ -204,7 +207,9 @@ async def send(socket: WebSocket, session: Session, slot: Slot, wake: asyncio.Ev
             await socket.send_json({"type": "queue", "position": position})
         frame = slot.take()
         if frame is not None:
-            await socket.send_bytes(frame.packed())
+            data = frame.packed()
+            await socket.send_bytes(data)
+            session.sent += len(data)
 
 
 async def receive(socket: WebSocket, session: Session, slot: Slot, *, playing: bool) -> Ending | None:

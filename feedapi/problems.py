@@ -18,6 +18,7 @@ from feedapi.arena import ArenaFull
 from moderation.accounts import NotAllowed
 from moderation.cases.queue import MayNot
 from moderation.jobs import QueueFull
+from moderation.spending import OverBudget
 from moderation.states import IllegalTransition
 from moderation.store import Conflict, LeaseLost, NotFound, NotPublished
 
@@ -39,6 +40,7 @@ class Kind:
 CATALOGUE: Mapping[str, Kind] = {
     "not-signed-in": Kind(401, "Nobody is signed in", "Send `Authorization: Bearer <API key>`."),
     "not-allowed": Kind(403, "Not allowed", "Use a key whose account has the role that this needs."),
+    "over-budget": Kind(402, "The budget is spent", "Wait until some of it is old, or ask for a higher one."),
     "csrf": Kind(403, "The request did not come from a page of ours", "Send the page's X-CSRF-Token."),
     "no-such-world": Kind(404, "No such world", "Take an id from the feed; worlds may leave it."),
     "not-found": Kind(404, "No such thing", "Check the id; it may belong to somebody else."),
@@ -53,6 +55,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "key-reused": Kind(422, "The Idempotency-Key stands for another request", "Use a new key per request."),
     "too-many": Kind(429, "Too many requests", "Wait as long as Retry-After says."),
     "full": Kind(503, "No place is free", "Try again when Retry-After says."),
+    "bad-context": Kind(400, "The context is not genuine", "Send an item's context back unchanged, or none."),
     "bad-cursor": Kind(400, "The cursor leads nowhere", "Begin again without a cursor."),
     "old-cursor": Kind(410, "The cursor's ranking is gone", "Begin again without a cursor."),
     "request": Kind(400, "The request failed", "See `detail`."),
@@ -183,6 +186,11 @@ def conflict(_: Request, error: Exception) -> JSONResponse:
     return answer("conflict", str(error))
 
 
+def over_budget(_: Request, error: Exception) -> JSONResponse:
+    """More would cost more than this creator may cause; nothing was begun."""
+    return answer("over-budget", str(error))
+
+
 def lease_lost(_: Request, error: Exception) -> JSONResponse:
     """Somebody holds the case, and it is not who is asking."""
     return answer("lease-lost", str(error))
@@ -233,6 +241,7 @@ def install(app: FastAPI) -> None:
     """Answer the API's errors as problem documents."""
     app.add_exception_handler(Problem, raised)
     app.add_exception_handler(QueueFull, queue_full)
+    app.add_exception_handler(OverBudget, over_budget)
     app.add_exception_handler(NotPublished, not_published)
     app.add_exception_handler(NotFound, not_found)
     app.add_exception_handler(Conflict, conflict)

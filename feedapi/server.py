@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI
@@ -34,6 +35,21 @@ def address(listener: socket.socket) -> str:
     """The URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """Import and build an application in here: without the collector, which takes a sixth of the time.
+
+    What is there at the end stays, and is never looked at again: later collections, which stop the tick
+    thread too, are the shorter for it.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class Server(uvicorn.Server):

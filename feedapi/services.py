@@ -13,7 +13,9 @@ from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
 from feedapi.arena import Arena
+from feedapi.feed import Feed
 from feedapi.guarding import Guarded
+from feedapi.recording import Recorder
 from feedapi.tickets import TicketOffice
 from moderation.secret import derived, load_secret
 from moderation.store import Store, open_store
@@ -34,6 +36,8 @@ class Services:
     store: Store
     office: TicketOffice
     arena: Arena
+    feed: Feed
+    recorder: Recorder
     guarded: Guarded | None = None
     _compiled: OrderedDict[str, CompiledWorld] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
@@ -49,17 +53,22 @@ class Services:
         """``guarded`` makes what watches over play (:func:`feedapi.guarding.by_policy`), if anything."""
         store = open_store(home)
         watched = guarded(store) if guarded is not None else None
+        recorder = Recorder(store)
         arena = Arena(
             load,
             capacity,
             queue=QUEUE,
             guard=watched.guard if watched else None,
             report=watched.report if watched else None,
+            over=recorder.over,
         )
-        return cls(store, TicketOffice(derived(load_secret(home), "tickets")), arena, watched)
+        office = TicketOffice(derived(load_secret(home), "tickets"))
+        return cls(store, office, arena, Feed(store), recorder, watched)
 
     def close(self) -> None:
         self.arena.close()
+        self.recorder.close()
+        self.feed.close()
         if self.guarded is not None:
             self.guarded.close()
         self.store.close()

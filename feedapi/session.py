@@ -19,6 +19,7 @@ from feedapi.wire import Close, Frame, Key, Keys, View
 from worldmodel.constants import Action
 
 if TYPE_CHECKING:
+    from feedapi.tickets import Grant
     from worldmodel.compiled import CompiledWorld
 
 WINDOW = 3
@@ -117,6 +118,7 @@ class Session:
         wake: Callable[[], None],
         spawn: int = 0,
         version: str = "",
+        grant: Grant | None = None,
     ) -> None:
         self.world_id = world_id
         self.world = world
@@ -124,6 +126,12 @@ class Session:
         """Of the world, as the store names it; empty where there is no store."""
         self.seed = seed
         self.spawn = spawn
+        self.grant = grant
+        """The ticket's, by which the session is kept when it is over; None: it is not kept."""
+        self.spawn_propensity = 1.0
+        """Probability with which the ranking let it begin at this spawn point."""
+        self.sent = 0
+        """Bytes that have gone to the player and to who watches."""
         self.ending: Ending | None = None
         self.position = 0
         """Place in the queue, from 1; 0 plays."""

@@ -49,7 +49,7 @@ class VersionList(BaseModel):
     """Cursor of the page that follows."""
 
 
-class Reason(BaseModel):
+class FiredRule(BaseModel):
     """One rule that fired."""
 
     rule: str
@@ -84,7 +84,7 @@ class DecisionItem(BaseModel):
     policy_hash: str
     at: datetime
     reasons: list[str]
-    fired: list[Reason]
+    fired: list[FiredRule]
     evidence: list[Clip]
     age: int | None
     appealable: bool

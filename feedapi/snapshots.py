@@ -34,6 +34,9 @@ WINDOW = 60 * 24 * 3600.0
 """Seconds of sessions that a ranking looks back."""
 PLAYED, NEWEST, OTHERS = 6000, 2000, 2000
 """Candidates at most, of each kind: 10,000 arms are ranked in some milliseconds."""
+SOON, SHARE = 10.0, 100.0
+"""A world that is published is ranked after so many seconds, and after so many times what a ranking takes: in
+a small installation at once, in a large one with the next ranking."""
 LOOKS_AT_ONCE, LOOKS_WAITED_FOR = 1500, 200
 """Looks of worlds that one ranking reads at most, and one for which somebody waits; others follow later."""
 DRAWS_WAITED_FOR = 16
@@ -94,6 +97,8 @@ class Shelf:
         self._fresh = fresh
         self._looks = Looks(store)
         self._known: Known | None = None
+        self._took = 0.0
+        """Seconds that the last ranking of this process took."""
         self._ranking = RLock()
         self._lock = Lock()
         self._newest: dict[str, Snapshot] = {}
@@ -110,7 +115,7 @@ class Shelf:
         snapshot = self._usable(audience) or self._shared(audience)
         if snapshot is None:
             return self._waited_for(audience)
-        if snapshot.created < self._clock() - self._fresh:
+        if snapshot.created < self._clock() - self._fresh or self._lacks_new_worlds(snapshot):
             self._renew(audience)
         return snapshot
 
@@ -124,15 +129,26 @@ class Shelf:
             raise OldCursor("the cursor's ranking is gone: begin again without one")
         return found
 
-    def spawn(self, world: str, spawns: int) -> int:
-        """Where the next player should start in a world, of so many spawn points."""
+    def spawn(self, world: str, spawns: int) -> tuple[int, float]:
+        """Where the next player should start in a world, of so many spawn points, and how probably so."""
         rng = np.random.default_rng(secrets.randbits(64))
         known = self._known
+        if known is None:  # the ranking in force was made before a restart
+            self._worker.submit(self._learn_first)
         if known is None or world not in known.spawns:
-            return int(rng.integers(spawns))
+            return int(rng.integers(spawns)), 1 / spawns
         played = known.spawns[world]
         good, bad = _resized(played.good, spawns), _resized(played.bad, spawns)
         return choose_spawn(good, bad, known.means[world], rng)
+
+    def _learn_first(self) -> None:
+        if self._known is None:
+            self._learn()
+
+    def _learn(self) -> None:
+        """What is known now, for spawn points; no look is read, since nothing is ranked by it."""
+        with self._ranking:
+            self._known = learn(self._store, self._looks, self._clock(), 0)
 
     def _shared(self, audience: str) -> Snapshot | None:
         """What another process, or this one before a restart, has made."""
@@ -146,13 +162,20 @@ class Shelf:
             self._waiting.add(audience)
         self._worker.submit(self._renewed, audience)
 
+    def _lacks_new_worlds(self, snapshot: Snapshot) -> bool:
+        if self._clock() < snapshot.created + max(SOON, SHARE * self._took):
+            return False
+        return self._store.feed.newest_publication() > snapshot.created
+
     def _renewed(self, audience: str) -> None:
         try:
-            made_elsewhere = self._store.feed.newest_snapshot(audience, self._clock() - self._fresh)
+            since = max(self._clock() - self._fresh, self._store.feed.newest_publication())
+            made_elsewhere = self._store.feed.newest_snapshot(audience, since)
             if made_elsewhere is None:
                 self._make(audience)
             else:
                 self._keep(made_elsewhere)
+                self._learn()
         finally:
             self._waiting.discard(audience)
 
@@ -168,13 +191,14 @@ class Shelf:
 
     def _make(self, audience: str, looks: int = LOOKS_AT_ONCE, draws: int = DRAWS) -> Snapshot:
         with self._ranking:
-            now, seed = self._clock(), secrets.randbits(60)
+            now, seed, began = self._clock(), secrets.randbits(60), time.monotonic()
             self._known = known = learn(self._store, self._looks, now, looks)
             ranked = rank(known.arms, self._settings, seed, draws)
             columns = zip(ranked.world, ranked.propensity, ranked.page, strict=True)
             items = tuple((known.versions[w], round(float(p), 6), int(page)) for w, p, page in columns)
             made = StoredSnapshot(secrets.token_urlsafe(9), audience, now, items)
             self._store.feed.add_snapshot(made, pack(known))
+            self._took = time.monotonic() - began
             return self._keep(made)
 
     def _keep(self, stored: StoredSnapshot) -> Snapshot:

@@ -1,20 +1,16 @@
-"""Tickets: a signed, short-lived, single-use right to play one world.
-
-A ticket is ``payload.signature`` in base64url; the signature is HMAC-SHA-256 (RFC 2104).
-"""
+"""Tickets: a sealed, short-lived, single-use right to play one world."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import json
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
+
+from feedapi.ranking.snapshot import Context
+from feedapi.sealed import opened, sealed
+from moderation.store.feed import PlayedBy
 
 LIFETIME = 30.0
 """Seconds between asking for a session and opening its socket."""
@@ -25,6 +21,15 @@ class BadTicket(ValueError):
 
 
 @dataclass(frozen=True)
+class Player:
+    """Who wants to play, as the ranking knows them."""
+
+    name: str
+    """Pseudonym."""
+    kind: PlayedBy = "person"
+
+
+@dataclass(frozen=True)
 class Grant:
     """What a ticket says."""
 
@@ -32,6 +37,9 @@ class Grant:
     session: str
     expires: float
     """Seconds since 1970."""
+    player: Player
+    shown: Context | None
+    """The item of the feed that led here; None for a link."""
 
 
 class TicketOffice:
@@ -43,22 +51,20 @@ class TicketOffice:
         self._lock = Lock()
         self._used: dict[str, float] = {}
 
-    def issue(self, world: str) -> tuple[str, Grant]:
+    def issue(self, world: str, player: Player, shown: Context | None = None) -> tuple[str, Grant]:
         """A new ticket for ``world`` and what it grants."""
-        grant = Grant(world, secrets.token_urlsafe(12), self._clock() + LIFETIME)
-        payload = _encode(json.dumps([grant.world, grant.session, grant.expires]).encode())
-        return f"{payload}.{_encode(self._sign(payload))}", grant
+        grant = Grant(world, secrets.token_urlsafe(12), self._clock() + LIFETIME, player, shown)
+        item = None if shown is None else [shown.snapshot, shown.position, shown.version, shown.propensity]
+        note = [grant.world, grant.session, grant.expires, player.name, player.kind, item]
+        return sealed(self._secret, note), grant
 
     def redeem(self, ticket: str, world: str) -> Grant:
         """The grant of a ticket that is good for ``world``, which is used up by this. Raises BadTicket."""
-        payload, _, signature = ticket.partition(".")
-        try:
-            genuine = hmac.compare_digest(_decode(signature), self._sign(payload))
-        except (binascii.Error, ValueError):
-            genuine = False
-        if not genuine:
+        note = opened(self._secret, ticket)
+        if note is None:
             raise BadTicket("the ticket is not genuine")
-        grant = Grant(*json.loads(_decode(payload)))
+        issued_for, session, expires, name, kind, item = note
+        grant = Grant(issued_for, session, expires, Player(name, kind), Context(*item) if item else None)
         if grant.world != world:
             raise BadTicket("the ticket is for another world")
         if grant.expires < self._clock():
@@ -73,14 +79,3 @@ class TicketOffice:
             if grant.session in self._used:
                 raise BadTicket("the ticket was used before")
             self._used[grant.session] = grant.expires
-
-    def _sign(self, payload: str) -> bytes:
-        return hmac.new(self._secret, payload.encode(), hashlib.sha256).digest()
-
-
-def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _decode(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -18,6 +18,7 @@ def register_accounts(app: typer.Typer) -> None:
         ("list", list_accounts),
         ("create", create),
         ("disable", disable_account),
+        ("budget", budget),
         ("keys", keys),
         ("key", key),
         ("revoke", revoke_key),
@@ -58,6 +59,24 @@ def disable_account(account: Name, home: Home = None) -> None:
     try:
         with home_store(home).writing() as tx:
             accounts.disable(tx.connection, account)
+    except NotFound as error:
+        refuse(f"error: {error}")
+
+
+def budget(
+    account: Name,
+    cap: Annotated[
+        float | None,
+        typer.Argument(min=0, help="For 30 days; without it: what the settings say.", show_default=False),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Say what an account may spend on reviews and sessions. Exit code 2: there is no such account."""
+    from moderation.store import NotFound, accounts
+
+    try:
+        with home_store(home).writing() as tx:
+            accounts.set_budget(tx.connection, account, cap)
     except NotFound as error:
         refuse(f"error: {error}")
 

@@ -56,6 +56,10 @@ class Blobs(Protocol):
         """The bytes. Raises BlobMissing, also where the content no longer matches its name."""
         ...
 
+    def size(self, sha256: str) -> int:
+        """Bytes; 0 where it is not there."""
+        ...
+
     def delete(self, sha256: str) -> None:
         """Remove it; nothing where it is not there."""
         ...
@@ -95,6 +99,13 @@ class Folder:
         """The bytes. Raises BlobMissing, also where the content no longer matches its name."""
         with _naming(sha256, str(self.root)):
             return _checked(sha256, self.place(sha256).read_bytes(), str(self.root))
+
+    def size(self, sha256: str) -> int:
+        """Bytes; 0 where it is not there."""
+        try:
+            return self.place(sha256).stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def delete(self, sha256: str) -> None:
         """Remove it; nothing where it is not there."""
@@ -161,6 +172,13 @@ class Bucket:
         """The bytes. Raises BlobMissing, also where the content no longer matches its name."""
         with _naming(sha256, self._url):
             return _checked(sha256, bytes(self._store.get(_key(sha256)).bytes()), self._url)
+
+    def size(self, sha256: str) -> int:
+        """Bytes; 0 where it is not there."""
+        try:
+            return self._store.head(_key(sha256))["size"]
+        except FileNotFoundError:
+            return 0
 
     def delete(self, sha256: str) -> None:
         """Remove it; nothing where it is not there."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -39,6 +40,7 @@ from moderation.packages import pack, unpack
 from moderation.policy_changes import shadow
 from moderation.policy_changes.bundles import live_bundle, shadow_bundles
 from moderation.policy_changes.redecide import NOT_PLAYED, condemned, redecide
+from moderation.spending import with_stored
 from moderation.states import DECIDED, REVIEWABLE, WorldState
 from moderation.store import (
     DistinctFrame,
@@ -51,6 +53,7 @@ from moderation.store import (
     Version,
     live,
 )
+from moderation.store.charges import Charge, add_charge
 from moderation.store.deciding import Decided, contexts
 from moderation.store.figures import Cost, add_cost
 from moderation.store.reads import MEDIA
@@ -272,6 +275,13 @@ def _queue(tx: Transaction, kind: str, version: str, exploration: str, *more: st
     tx.enqueue(kind, version, key, {"exploration": exploration}, STAGES.index(kind), queue=QUEUE_OF[kind])
 
 
+def _device_of(job: Job) -> str:
+    """``gpu`` or ``cpu``: which of them a job keeps busy here."""
+    import torch
+
+    return "gpu" if job.queue == "gpu" and torch.cuda.is_available() else "cpu"
+
+
 # -- the stages ---------------------------------------------------------------------------------------
 
 
@@ -318,8 +328,10 @@ class Stages:
         self._keep_costs(job, taken, (spent or self.detectors.take_spent)())
 
     def _keep_costs(self, job: Job, seconds: float, spent: Mapping[str, Spent]) -> None:
+        charge = with_stored(self.store, job.subject, Charge(job.kind, _device_of(job), 1, seconds))
         with self.store.writing() as tx:
             add_cost(tx.connection, job.subject, Cost(job.kind, "", 1, seconds))
+            add_charge(tx.connection, job.subject, charge, time.time())
             for name, one in spent.items():
                 add_cost(tx.connection, job.subject, Cost(job.kind, name, one.items, one.seconds))
 

@@ -10,14 +10,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from moderation.packages import pack, unpack
 from moderation.states import WorldState
 from moderation.store import Conflict, NotFound, Store, StoredDecision, Transaction, Version, accounts
-from worldmodel.archive import DOCUMENT
-from worldmodel.package import PackageError, WorldPackage, make_package
-from worldmodel.problems import Problem
+from worldmodel.problems import PackageError, Problem
+
+if TYPE_CHECKING:
+    from worldmodel.package import WorldPackage
 
 
 class KnownContent(Conflict):
@@ -46,6 +46,9 @@ def package_of(store: Store, creator: str, spec: Mapping[str, Any], files: Mappi
 
     Raises ``worldmodel.package.PackageError`` with everything that is wrong.
     """
+    from worldmodel.archive import DOCUMENT
+    from worldmodel.package import make_package
+
     with store.reading() as connection:
         unknown = [name for name, blob in files.items() if not accounts.has_upload(connection, creator, blob)]
     if unknown:
@@ -63,10 +66,14 @@ def assemble(store: Store, creator: str, spec: Mapping[str, Any], files: Mapping
 
 def zipped(store: Store, data: bytes) -> Submission:
     """A whole package as a zip. Raises PackageError."""
+    from moderation.packages import unpack
+
     return _kept(store, unpack(data))
 
 
 def _kept(store: Store, package: WorldPackage) -> Submission:
+    from moderation.packages import pack
+
     return Submission(package, store.blobs.put(pack(package)))
 
 

@@ -22,9 +22,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-import httpx
-from standardwebhooks import Webhook as Signer
-
 from moderation.jobs import Hopeless, Work
 from moderation.secret import derived, load_secret
 from moderation.store import NotFound, Store
@@ -96,6 +93,9 @@ def notify(work: Work) -> None:
 
 
 def _send(store: Store, webhook: Webhook, event: str, body: Mapping[str, Any]) -> Delivery:
+    import httpx
+    from standardwebhooks import Webhook as Signer
+
     data = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     now = datetime.now(UTC)
     headers = {
@@ -119,6 +119,8 @@ def _send(store: Store, webhook: Webhook, event: str, body: Mapping[str, Any]) -
 
 def _post(url: str, data: bytes, headers: Mapping[str, str]) -> int:
     """The status of the answer. The address that was checked is the one that is connected to."""
+    import httpx
+
     parts = check_url(url)
     host = parts.hostname or ""
     address = public_address(host, _port(parts))

@@ -240,17 +240,24 @@ def test_closing_ends_every_session_and_the_thread(arena: Arena) -> None:
     assert not thread.is_alive()
 
 
-def test_an_idle_arena_forgets_worlds_when_it_has_seen_too_many(
-    arena: Arena, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(arena_module, "BANK_LIMIT", 0)
-    session = player()
-    arena.join(session)
-    newest(session)
-    before = arena._model
-    arena.leave(session)
+def test_an_arena_keeps_only_worlds_that_are_played(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arena_module, "BANK_LIMIT", 3)
+    stays = player()
+    arena.join(stays)
+    first = newest(stays)
+    for number in range(8):
+        passes = player(small_world("#@" + "." * (number + 3) + "#"))
+        arena.join(passes)
+        newest(passes)
+        arena.leave(passes)
+        until(lambda: len(arena._seats) == 1)
 
-    until(lambda: arena._model is not before)
+    bank = arena._model.bank
+
+    assert bank.kept <= 4
+    assert len(bank.worlds) <= 4
+    assert newest(stays).tick > first.tick
+    assert arena._model.world(int(arena._state.world[0])) is stays.world
 
 
 def test_pixel_art_survives_the_jpeg() -> None:

@@ -50,6 +50,18 @@ def test_the_feed_lists_published_worlds_only_newest_first(client: httpx.Client)
     assert items[0]["bot_steps"] == 27_000
 
 
+def test_published_worlds_are_listed_page_by_page(client: httpx.Client) -> None:
+    first = client.get("/v1/worlds", params={"limit": 1}).raise_for_status().json()
+    rest = client.get("/v1/worlds", params={"after": first["next"]}).raise_for_status().json()
+
+    assert [[item["id"] for item in page["items"]] for page in (first, rest)] == [
+        ["sunny-meadow"],
+        ["plain-meadow"],
+    ]
+    assert rest["next"] is None
+    assert client.get("/v1/worlds?after=yesterday").status_code == 422
+
+
 def test_the_page_shows_each_world_with_its_label(client: httpx.Client) -> None:
     page = client.get("/").raise_for_status().text
 

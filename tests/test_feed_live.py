@@ -18,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from feedapi import arena as arena_module
 from feedapi import play as play_module
+from feedapi.tickets import Player
 from feedapi.wire import KEYS_MESSAGE, Close, Key, Kind
 from moderation.states import WorldState
 from moderation.store import Store
@@ -91,7 +92,7 @@ def test_a_take_down_closes_the_sessions_of_the_world_and_of_its_remixes_within_
         took = seconds_until_closed(played, began)
 
         assert frames(other, 2)
-        genuine, _ = server.services.office.issue("remix")
+        genuine, _ = server.services.office.issue("remix", Player("anna"))
         assert refused(server.socket(f"/v1/worlds/remix/play?ticket={genuine}"))[0] == Close.NOT_PUBLISHED
     assert took < 0.5
 

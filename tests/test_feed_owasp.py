@@ -28,6 +28,9 @@ OPERATORS_ONLY = [
     ("POST", "/v1/accounts"),
     ("DELETE", "/v1/accounts/ben"),
     ("GET", "/v1/jobs"),
+    ("GET", "/v1/reads"),
+    ("GET", "/v1/accounts/ben/budget"),
+    ("PUT", "/v1/accounts/ben/budget"),
     ("POST", "/v1/jobs/1/requeue"),
     ("GET", "/metrics"),
 ]

@@ -73,7 +73,7 @@ def test_a_world_that_is_taken_down_leaves_pages_that_were_ranked_before(
     first = page(client, limit=10)
     after = page(client, limit=10, cursor=first["next"])["items"][0]
     move(server.services.store, after["version"], ["suspended"])
-    of_app = server.app.state.feed
+    of_app = server.services.feed
     of_app.forget()
 
     again = page(client, limit=10, cursor=first["next"])
@@ -86,7 +86,7 @@ def test_players_see_only_what_is_for_their_age(server: Running, client: httpx.C
     versions = {item["title"]: item["version"] for item in page(client, limit=50)["items"]}
     rate(server, versions["World 3"], 7)
     rate(server, versions["World 4"], 16)
-    server.app.state.feed.forget()
+    server.services.feed.forget()
 
     assert [item["title"] for item in page(client, age=12)["items"]] == ["World 3"]
     assert {item["title"] for item in page(client, age=16)["items"]} == {"World 3", "World 4"}
@@ -107,7 +107,7 @@ def test_a_cursor_that_leads_nowhere_is_a_problem_of_its_own(
     elif spoil == "foreign":
         query["age"] = 7
     else:
-        shelf = server.app.state.feed.shelf
+        shelf = server.services.feed.shelf
         clock = shelf._clock
         shelf._clock = lambda: clock() + KEPT + 1
 

@@ -21,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from feedapi.services import QUEUE
 from feedapi.session import WINDOW
+from feedapi.tickets import Player
 from feedapi.wire import DRAWN_MESSAGE, KEYS_MESSAGE, Close, Frame, Key, Kind
 from moderation.states import WorldState
 from tests.feed_home import Running, fill, running
@@ -122,7 +123,7 @@ def test_a_player_who_draws_nothing_gets_three_frames(server: Running) -> None:
 def test_a_world_that_is_not_published_cannot_be_played_even_with_a_genuine_ticket(
     server: Running, world: str
 ) -> None:
-    genuine, _ = server.services.office.issue(world)
+    genuine, _ = server.services.office.issue(world, Player("anna"))
 
     code, reason = refused(server.socket(f"/v1/worlds/{world}/play?ticket={genuine}"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from feedapi.evaluation import logged
+from feedapi.evaluation import logged, logged_starts
 from feedapi.ranking.evaluate import NothingLogged, judge
 from feedapi.ranking.rank import Settings
 from feedapi.ranking.snapshot import KEPT, OldCursor
-from feedapi.snapshots import Looks, Shelf, learn, unpack
+from feedapi.snapshots import SOON, Looks, Shelf, learn, unpack
 from moderation.likeness import Signature
 from moderation.store import Store, open_store
 from moderation.store.feed import Interaction, PlaySession, Shown, StoredSnapshot
@@ -154,7 +155,7 @@ def test_players_start_where_it_went_well(store: Store) -> None:
     shelf = Shelf(store, clock=lambda: NOW)
     shelf.current("age-18")
 
-    chosen = np.bincount([shelf.spawn("shown", 3) for _ in range(200)], minlength=3)
+    chosen = np.bincount([shelf.spawn("shown", 3)[0] for _ in range(200)], minlength=3)
     shelf.close()
 
     assert chosen[2] > chosen[0]
@@ -188,10 +189,10 @@ def test_a_ranking_survives_a_restart_and_is_shared(store: Store) -> None:
 
 def test_a_stale_ranking_is_served_while_the_next_is_made(store: Store) -> None:
     add_world(store, "World", "published")
-    time = [NOW]
-    shelf = Shelf(store, clock=lambda: time[0])
+    clock = [NOW]
+    shelf = Shelf(store, clock=lambda: clock[0])
     made = shelf.current("age-18")
-    time[0] += 400
+    clock[0] += 400
 
     stale = shelf.current("age-18")
     shelf._worker.submit(lambda: None).result()
@@ -201,12 +202,30 @@ def test_a_stale_ranking_is_served_while_the_next_is_made(store: Store) -> None:
     shelf.close()
 
 
+def test_a_world_that_is_published_is_soon_in_the_ranking(store: Store) -> None:
+    add_world(store, "World", "published")
+    clock = [time.time()]
+    shelf = Shelf(store, clock=lambda: clock[0])
+    made = shelf.current("age-18")
+    shelf._took = 0.0  # however busy this machine is
+    clock[0] += SOON + 1
+    assert shelf.current("age-18").id == made.id, "nothing was published since"
+
+    another = add_world(store, "Another", "published")
+    clock[0] = time.time() + SOON + 1
+    shelf.current("age-18")
+    shelf._worker.submit(lambda: None).result()
+
+    assert another in [item.version for item in shelf.current("age-18").items]
+    shelf.close()
+
+
 def test_a_ranking_that_is_too_old_is_not_found(store: Store) -> None:
     add_world(store, "World", "published")
-    time = [NOW]
-    shelf = Shelf(store, clock=lambda: time[0])
+    clock = [NOW]
+    shelf = Shelf(store, clock=lambda: clock[0])
     made = shelf.current("age-18")
-    time[0] += KEPT + 1
+    clock[0] += KEPT + 1
 
     with pytest.raises(OldCursor):
         shelf.find(made.id)
@@ -256,6 +275,26 @@ def test_another_ranking_is_judged_by_what_players_saw(store: Store) -> None:
     assert good != bad
     assert greedy.items == 60
     assert greedy.snips.mean > greedy.logged.mean
+
+
+def test_beginning_at_the_start_is_judged_by_where_players_began(store: Store) -> None:
+    version = add_world(store, "Shown", "published")
+    play(store, version, 20, spawn=0, spawn_propensity=0.5)
+    play(store, version, 20, first=20, spawn=2, spawn_propensity=0.5, seconds=4.0)
+
+    told = judge(logged_starts(store, 0.0))
+
+    assert (told.items, told.players, told.effective) == (40, 40, pytest.approx(20))
+    assert told.snips.mean == pytest.approx(2 * told.logged.mean)
+    assert told.gain.low > 0
+
+
+@pytest.mark.parametrize("ended", ["stopped", "failed", "withdrawn"])
+def test_what_was_cut_off_by_us_says_nothing(store: Store, ended: str) -> None:
+    version = add_world(store, "Shown", "published")
+    play(store, version, 3, ended=ended, seconds=1.0)
+
+    assert store.feed.sessions(0.0) == []
 
 
 def test_there_must_be_something_to_judge_by(store: Store) -> None:

@@ -38,6 +38,8 @@ from moderation.dossier import alike, signatures
 from moderation.jobs import Handler, Terms, Work, Worker
 from moderation.states import WorldState
 from moderation.store import Evidence, Store, open_store
+from moderation.store.charges import of_version
+from moderation.store.erasing import blobs_of
 from moderation.store.figures import costs_of
 from policies.types import Verdict
 from worldmodel.package import WorldPackage, load_package
@@ -200,6 +202,18 @@ def test_a_review_goes_through_every_state_and_logs_why(reviewed: Store) -> None
     assert history[-1].policy_hash == pipeline.policy_bundle().sha256
     assert all(event.reason for event in history)
     assert [(job.kind, job.state) for job in reviewed.queue.jobs()] == [(k, "done") for k in pipeline.STAGES]
+
+
+def test_a_review_is_charged_to_its_world_with_what_it_stores(reviewed: Store) -> None:
+    (version,) = reviewed.versions()
+
+    with reviewed.reading() as connection:
+        charges = of_version(connection, version.id)
+        blobs = blobs_of(connection, version.id)
+
+    assert {one.work for one in charges} == set(pipeline.STAGES)
+    assert all(one.seconds > 0 and one.sent == 0 for one in charges)
+    assert sum(one.stored for one in charges) == sum(reviewed.blobs.size(blob) for blob in blobs) > 0
 
 
 def test_too_little_play_never_clears(reviewed: Store) -> None:

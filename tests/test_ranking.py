@@ -24,9 +24,9 @@ from feedapi.ranking.snapshot import (
     OldCursor,
     Seal,
     Snapshot,
-    _sealed,
     audience_of,
 )
+from feedapi.sealed import sealed
 from moderation.likeness import Signature
 
 DAY = 24 * 3600.0
@@ -165,12 +165,15 @@ def test_every_posterior_is_a_proper_distribution(good: float, bad: float, prior
 
 def test_players_start_where_sessions_go_well_and_sometimes_elsewhere() -> None:
     rng = np.random.default_rng(0)
-    chosen = [choose_spawn(np.array([2.0, 30, 0]), np.array([30.0, 10, 0]), 0.5, rng) for _ in range(300)]
-    often = np.bincount(chosen, minlength=3)
+    told = [choose_spawn(np.array([2.0, 30, 0]), np.array([30.0, 10, 0]), 0.5, rng) for _ in range(300)]
+    often = np.bincount([spawn for spawn, _ in told], minlength=3)
 
     assert often[1] > 150
     assert often[2] > 10
     assert often[0] < 20
+    for spawn in (1, 2):
+        said = np.mean([probability for chosen, probability in told if chosen == spawn])
+        assert said == pytest.approx(often[spawn] / 300, abs=0.08)
 
 
 # -- families and looks -------------------------------------------------------------------------------
@@ -373,7 +376,7 @@ def test_a_cursor_of_another_audience_is_foreign() -> None:
 
 
 def test_a_cursor_of_another_version_is_old() -> None:
-    old = _sealed(SEAL._cursor, [0, "s1", "age-12", 19])
+    old = sealed(SEAL._cursor, [0, "s1", "age-12", 19])
     with pytest.raises(OldCursor):
         SEAL.open_cursor(old, "age-12")
 

@@ -399,3 +399,20 @@ def test_the_camera_leads_where_the_player_faces() -> None:
 def replace_mechanics(world: CompiledWorld, **changes: int) -> CompiledWorld:
     mechanics = replace(world.mechanics, **changes)
     return replace(world, mechanics=mechanics, key=f"{world.key}{mechanics}")
+
+
+def test_a_world_goes_on_while_others_take_the_places_of_those_that_are_released() -> None:
+    worlds = [small_world("#@" + "." * length + "#") for length in (4, 6, 8)]
+    model, alone = Simulator(), Simulator()
+    state, twin = model.spawn(worlds, [1, 2, 3])[[1]], alone.spawn([worlds[1]], [2])
+
+    model.bank.release({int(state.world)})
+    others = model.spawn([small_world("#.@..#"), small_world("#..@.#"), small_world("#...@#")], [0, 0, 0])
+    for _ in range(5):
+        state, seen = model.step(state, torch.tensor([Action.RIGHT]))
+        twin, expected = alone.step(twin, torch.tensor([Action.RIGHT]))
+
+    assert torch.equal(seen.frames, expected.frames)
+    assert len(model.bank.worlds) == model.bank.kept == 4
+    assert len({int(slot) for slot in others.world} | {int(state.world)}) == 4
+    assert torch.equal(model.render(others[[1]]), alone.render(alone.spawn([small_world("#..@.#")], [0])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -54,23 +54,47 @@ def mechanics_columns(bank: WorldBank, slots: Tensor) -> dict[str, Tensor]:
 
 
 class WorldBank:
-    """Worlds by slot. Grows as worlds are added; a world that is already there keeps its slot."""
+    """Worlds by slot. Grows as worlds are added; a world that is already there keeps its slot.
+
+    Who runs for ever calls :meth:`release` now and then: new worlds then take the slots of those that nobody
+    plays any more.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.worlds: list[CompiledWorld] = []
         self._slots: dict[str, int] = {}
         self._stacks: dict[str, Tensor] = {}
+        self._free: list[int] = []
+
+    @property
+    def kept(self) -> int:
+        """How many worlds there are."""
+        return len(self._slots)
+
+    def release(self, keep: Collection[int]) -> None:
+        """Forget every world but those in these slots: no state that is still used may name another."""
+        self._free = [slot for slot in range(len(self.worlds)) if slot not in keep]
+        self._slots = {key: slot for key, slot in self._slots.items() if slot in keep}
 
     def add(self, worlds: Sequence[CompiledWorld]) -> list[int]:
         """Slots of the worlds, new ones appended."""
         fresh = [w for w in {w.key: w for w in worlds}.values() if w.key not in self._slots]
-        for world in fresh:
+        again, new = fresh[: len(self._free)], fresh[len(self._free) :]
+        for world in again:
+            self._replace(self._free.pop(), world)
+        for world in new:
             self._slots[world.key] = len(self.worlds)
             self.worlds.append(world)
-        if fresh:
-            self._append(fresh)
+        if new:
+            self._append(new)
         return [self._slots[w.key] for w in worlds]
+
+    def _replace(self, slot: int, world: CompiledWorld) -> None:
+        self._slots[world.key] = slot
+        self.worlds[slot] = world
+        for name, rows in _arrays([world]).items():
+            self._stacks[name][slot] = torch.from_numpy(rows[0])
 
     def _append(self, fresh: list[CompiledWorld]) -> None:
         for name, rows in _arrays(fresh).items():

@@ -23,6 +23,7 @@ CREATOR_PRIOR = 20.0
 """Sessions for which all worlds count in a creator's record."""
 SPAWN_PRIOR = 6.0
 """Sessions for which the whole world counts in the posterior of one of its spawn points."""
+SPAWN_DRAWS = 200
 OVERALL = 0.5
 """Rate of good sessions that is assumed for :data:`CREATOR_PRIOR` sessions before anybody has played."""
 
@@ -128,10 +129,15 @@ def posterior(of_arms: Evidence, prior: Numbers, strength: float = WORLD_PRIOR) 
 
 def choose_spawn(
     good: NDArray[np.float64], bad: NDArray[np.float64], world_mean: float, rng: np.random.Generator
-) -> int:
-    """Where to let the next player start: Thompson sampling over a world's spawn points (P,)."""
-    prior = np.full(len(good), world_mean)
-    return int(posterior(Evidence(good, bad), prior, SPAWN_PRIOR).draw(rng).argmax())
+) -> tuple[int, float]:
+    """Where to let the next player start: Thompson sampling over a world's spawn points (P,).
+
+    With it comes the probability of that choice, estimated as :func:`feedapi.ranking.rank.rank` does for
+    worlds: from :data:`SPAWN_DRAWS` more draws, the one that counts being one of them.
+    """
+    known = posterior(Evidence(good, bad), np.full(len(good), world_mean), SPAWN_PRIOR)
+    drawn = rng.beta(known.alpha, known.beta, (SPAWN_DRAWS + 1, len(good))).argmax(axis=1)
+    return int(drawn[0]), float((drawn == drawn[0]).mean())
 
 
 def _added(group: Indices, values: Numbers, groups: int) -> Numbers:

@@ -7,14 +7,9 @@ signed (HMAC-SHA-256, RFC 2104), each with a key of its own.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import json
 from dataclasses import dataclass
-from typing import Any
 
+from feedapi.sealed import opened, sealed
 from moderation.secret import derived
 
 VERSION = 1
@@ -22,7 +17,6 @@ FRESH = 300.0
 """Seconds for which a snapshot is given to those who begin to page."""
 KEPT = 3600.0
 """Seconds for which those who have begun can page on."""
-MAC_BYTES = 16
 AGES = (3, 7, 12, 16, 18)
 
 
@@ -92,17 +86,17 @@ class Seal:
 
     def cursor(self, snapshot: Snapshot, after: int) -> str:
         """Leads to what follows place ``after``."""
-        return _sealed(self._cursor, [VERSION, snapshot.id, snapshot.audience, after])
+        return sealed(self._cursor, [VERSION, snapshot.id, snapshot.audience, after])
 
     def open_cursor(self, cursor: str, audience: str) -> tuple[str, int]:
         """Id of the snapshot, and the place after which to go on.
 
         Raises ForgedCursor, OldCursor, ForeignCursor.
         """
-        opened = _opened(self._cursor, cursor)
-        if opened is None:
+        note = opened(self._cursor, cursor)
+        if note is None:
             raise ForgedCursor("the cursor is not genuine: take `next` from a page, unchanged")
-        version, *rest = opened
+        version, *rest = note
         if version != VERSION:
             raise OldCursor("the cursor is of another version: begin again without one")
         snapshot, made_for, after = rest
@@ -114,34 +108,12 @@ class Seal:
         """To be sent back with what the player does with this item."""
         item = snapshot.items[position]
         note = [VERSION, snapshot.id, position, item.version, round(item.propensity, 6)]
-        return _sealed(self._context, note)
+        return sealed(self._context, note)
 
     def open_context(self, context: str) -> Context:
         """Raises BadContext."""
-        opened = _opened(self._context, context)
-        if opened is None or opened[0] != VERSION:
+        note = opened(self._context, context)
+        if note is None or note[0] != VERSION:
             raise BadContext("the context is not genuine: send the item's `context` back unchanged")
-        _, snapshot, position, version, propensity = opened
+        _, snapshot, position, version, propensity = note
         return Context(str(snapshot), int(position), str(version), float(propensity))
-
-
-def _sealed(key: bytes, note: list[Any]) -> str:
-    payload = json.dumps(note, separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(_mac(key, payload) + payload).rstrip(b"=").decode()
-
-
-def _opened(key: bytes, sealed: str) -> list[Any] | None:
-    """What was sealed; None where the seal is broken."""
-    try:
-        raw = base64.b64decode(sealed.encode() + b"=" * (-len(sealed) % 4), b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    mac, payload = raw[:MAC_BYTES], raw[MAC_BYTES:]
-    if not hmac.compare_digest(mac, _mac(key, payload)):
-        return None
-    note: list[Any] = json.loads(payload)
-    return note
-
-
-def _mac(key: bytes, payload: bytes) -> bytes:
-    return hmac.digest(key, payload, hashlib.sha256)[:MAC_BYTES]

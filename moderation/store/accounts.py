@@ -75,6 +75,17 @@ def set_roles(connection: Connection, account: str, roles: Collection[str]) -> N
         raise NotFound(f"no account {account!r}: `firstplay accounts` lists them")
 
 
+def budget_of(connection: Connection, account: str) -> float | None:
+    """What an account may spend in 30 days; None where it says nothing, or there is no such account."""
+    return connection.execute(select(t.accounts.c.budget).where(t.accounts.c.id == account)).scalar()
+
+
+def set_budget(connection: Connection, account: str, budget: float | None) -> None:
+    """None: what the settings say. Raises NotFound."""
+    find_account(connection, account)
+    connection.execute(update(t.accounts).where(t.accounts.c.id == account).values(budget=budget))
+
+
 def disable(connection: Connection, account: str) -> None:
     """End every key and sign-in of an account. Raises NotFound."""
     find_account(connection, account)
@@ -198,6 +209,32 @@ def note_read(connection: Connection, account: str, what: str, version: str) -> 
     connection.execute(
         t.privileged_reads.insert().values(account=account, what=what, version=version, at=time.time())
     )
+
+
+@dataclass(frozen=True)
+class Read:
+    """Somebody looked at what only some may see."""
+
+    id: int
+    account: str
+    what: str
+    version: str
+    at: float
+
+
+def reads(
+    connection: Connection, account: str | None, version: str | None, before: int | None, limit: int
+) -> list[Read]:
+    """Newest first: by an account, of a version, with a number below ``before``; None: any."""
+    log = t.privileged_reads
+    query = select(log.c.id, log.c.account, log.c.what, log.c.version, log.c.at)
+    if account is not None:
+        query = query.where(log.c.account == account)
+    if version is not None:
+        query = query.where(log.c.version == version)
+    if before is not None:
+        query = query.where(log.c.id < before)
+    return [Read(*row) for row in connection.execute(query.order_by(log.c.id.desc()).limit(limit))]
 
 
 def _account(row: Any) -> Account:

@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
-SCHEMA = "0013"
+SCHEMA = "0014"
 """Newest revision in ``moderation/migrations``."""
 DATABASE_VARIABLE = "FIRSTPLAY_DATABASE"
 """Environment variable with the database's URL; worker processes inherit it."""

@@ -34,6 +34,7 @@ KEPT: Mapping[str, str] = {
     "shadow_decisions": "*",
     "privileged_reads": "*",
     "costs": "*",
+    "charges": "*",
     "cases": "version reason status holder proposal outcome",
     "case_actions": "*",
     "rulings": "*",
@@ -64,6 +65,7 @@ ERASED: Mapping[str, str] = {
     "cases": "plea",
     "live_reports": "reasons picture",
     "accounts": "*",
+    "creator_players": "*",
     "api_keys": "*",
     "sign_ins": "*",
     "uploads": "*",
@@ -155,7 +157,7 @@ def erase_account(connection: Connection, account: str) -> bool:
     hooks = list(connection.execute(select(t.webhooks.c.id).where(t.webhooks.c.account == account)).scalars())
     connection.execute(delete(t.jobs).where(t.jobs.c.subject.in_(hooks)))
     connection.execute(delete(t.deliveries).where(t.deliveries.c.webhook.in_(hooks)))
-    for table in (t.requests, t.webhooks, t.sign_ins, t.api_keys):
+    for table in (t.requests, t.webhooks, t.sign_ins, t.api_keys, t.creator_players):
         connection.execute(delete(table).where(table.c.account == account))
     return bool(connection.execute(delete(t.accounts).where(t.accounts.c.id == account)).rowcount)
 

@@ -28,6 +28,10 @@ from moderation.store import tables as t
 from moderation.store.database import Database, insert_new
 
 PlayedBy: TypeAlias = Literal["person", "bot", "creator"]
+Ended: TypeAlias = Literal["left", "lost", "guarded", "withdrawn", "stopped", "failed"]
+"""By the player, a lost connection, the guard, with its world, with the server, or by a fault of ours."""
+OURS: tuple[Ended, ...] = ("withdrawn", "stopped", "failed")
+"""Endings that say nothing of the world: nobody knows how long the player would have stayed."""
 AT_ONCE = 500
 """Values of one IN; older builds of SQLite allow 999 parameters."""
 KEPT_SNAPSHOTS = 14 * 24 * 3600.0
@@ -57,6 +61,14 @@ class PlaySession:
     """Places explored."""
     mechanics: float
     """Share 0..1 of the world's mechanics that were used."""
+    ended: Ended = "left"
+    reported: bool = False
+    """By the player, during play."""
+    spawn_propensity: float = 1.0
+    """Probability 0..1 with which it began at this spawn point."""
+    device_seconds: float = 0.0
+    sent: int = 0
+    """Bytes."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +162,8 @@ class PlayedSession:
     position: int | None
     remixed: bool
     reported: bool
+    """By the player, or it was ended by the guard."""
+    spawn_propensity: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -240,20 +254,30 @@ class FeedStore:
     def add_session(self, session: PlaySession) -> bool:
         """Keep a session that has ended; False where it is kept already."""
         with self._database.writing() as connection:
-            return bool(insert_new(connection, t.play_sessions, asdict(session)))
+            return add_session(connection, session)
 
     def add_interactions(self, interactions: Sequence[Interaction]) -> int:
         """Keep what clients sent; returns how many were new. What is ``seen`` becomes an impression."""
-        rows = [_interaction_row(one) for one in interactions]
-        seen = [_impression_row(one) for one in interactions if one.kind == "seen"]
         with self._database.writing() as connection:
-            new = sum(insert_new(connection, t.interactions, row) for row in rows)
-            for row in seen:
-                insert_new(connection, t.impressions, row)
-        return new
+            return add_interactions(connection, interactions)
+
+    def know_creator(self, account: str, player: str, at: float) -> None:
+        """Remember that somebody with this account is behind a pseudonym."""
+        with self._database.writing() as connection:
+            insert_new(connection, t.creator_players, {"account": account, "player": player, "at": at})
+
+    def is_creator(self, account: str, player: str) -> bool:
+        """Whether a pseudonym was seen with this account."""
+        known = t.creator_players.c
+        query = select(known.at).where(known.account == account, known.player == player)
+        with self._database.reading() as connection:
+            return connection.execute(query).first() is not None
 
     def sessions(self, since: float, most: int = MOST_SESSIONS) -> list[PlayedSession]:
-        """The newest since a time, with the item of the feed that each began at."""
+        """The newest since a time, with the item of the feed that each began at.
+
+        Not those that this installation cut off (:data:`OURS`).
+        """
         session, played = t.play_sessions.c, t.interactions.c
         began_at = and_(
             played.session == session.id,
@@ -265,7 +289,7 @@ class FeedStore:
             select(t.play_sessions, t.versions.c.world, played.snapshot, played.position)
             .join(t.versions, t.versions.c.id == session.version)
             .outerjoin(t.interactions, began_at)
-            .where(session.at >= since)
+            .where(session.at >= since, session.ended.not_in(OURS))
             .order_by(session.at.desc(), played.position)
             .limit(most)
         )
@@ -281,6 +305,13 @@ class FeedStore:
         query = select(seen.snapshot, seen.position, seen.player, seen.version, seen.propensity)
         with self._database.reading() as connection:
             return [Impression(*row) for row in connection.execute(query.where(seen.at >= since))]
+
+    def newest_publication(self) -> float:
+        """When a world was published last, seconds since 1970; 0: never."""
+        events = t.events.c
+        query = select(events.at).where(events.to_state == WorldState.PUBLISHED)
+        with self._database.reading() as connection:
+            return float(connection.execute(query.order_by(events.id.desc()).limit(1)).scalar() or 0.0)
 
     # -- snapshots --------------------------------------------------------------------------------
 
@@ -314,6 +345,20 @@ class FeedStore:
             return None
         slate = tuple((version, propensity, page) for version, propensity, page in row.slate)
         return StoredSnapshot(row.id, row.audience, row.created, slate)
+
+
+def add_session(connection: Connection, session: PlaySession) -> bool:
+    """Keep a session that has ended; False where it is kept already."""
+    return bool(insert_new(connection, t.play_sessions, asdict(session)))
+
+
+def add_interactions(connection: Connection, interactions: Sequence[Interaction]) -> int:
+    """Keep what players did; returns how many were new. What is ``seen`` becomes an impression."""
+    new = sum(insert_new(connection, t.interactions, _interaction_row(one)) for one in interactions)
+    for one in interactions:
+        if one.kind == "seen":
+            insert_new(connection, t.impressions, _impression_row(one))
+    return new
 
 
 def _published(query: Select[Any], *, by_id: bool = False) -> Select[Any]:
@@ -450,7 +495,8 @@ def _played(row: Row[Any], said: set[tuple[str, str, str]]) -> PlayedSession:
         snapshot=row.snapshot,
         position=row.position,
         remixed=("remixed", row.player, row.version) in said,
-        reported=("reported", row.player, row.version) in said,
+        reported=row.reported or row.ended == "guarded" or ("reported", row.player, row.version) in said,
+        spawn_propensity=row.spawn_propensity,
     )
 
 

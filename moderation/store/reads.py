@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, Row, Select, exists, func, select, tuple_
 
 from moderation.blobs import open_blobs
 from moderation.states import WorldState
@@ -78,16 +78,26 @@ class Store:
 
     # -- what the public sees ---------------------------------------------------------------------
 
-    def published(self) -> list[PublishedWorld]:
-        """The newest published version of each world, newest first."""
-        newest: dict[str, PublishedWorld] = {}
-        for world in self._published():
-            newest.setdefault(world.id, world)
-        return list(newest.values())
+    def published(
+        self, after: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[PublishedWorld]:
+        """The newest published version of each world, newest first.
+
+        ``after``: (``published_at``, ``version``) of the last one of the page before.
+        """
+        v, newer = t.versions.c, t.versions.alias()
+        replaced = exists().where(
+            newer.c.world == v.world, newer.c.state == WorldState.PUBLISHED, newer.c.updated > v.updated
+        )
+        query = _published().where(~replaced)
+        if after is not None:
+            query = query.where(tuple_(v.updated, v.id) < after)
+        return self._worlds(query.limit(limit))
 
     def published_world(self, world_id: str) -> PublishedWorld:
         """Raises NotPublished."""
-        for world in self._published(world_id):
+        query = _published().where(t.versions.c.world == world_id).limit(1)
+        for world in self._worlds(query):
             return world
         raise NotPublished(
             f"no published world {world_id!r}: `firstplay worlds` lists them with their states"
@@ -116,39 +126,10 @@ class Store:
             raise NotFound(f"the media of version {version[:12]} was erased")
         return self.blobs.read(row.package)
 
-    def _published(self, world_id: str | None = None) -> Iterator[PublishedWorld]:
-        query = (
-            select(t.versions, t.worlds.c.title, t.decisions.c.body, t.decisions.c.coverage, t.decisions.c.at)
-            .join(t.worlds, t.worlds.c.id == t.versions.c.world)
-            .join(
-                t.decisions,
-                and_(
-                    t.decisions.c.version == t.versions.c.id,
-                    t.decisions.c.exploration == t.versions.c.exploration,
-                ),
-            )
-            .where(t.versions.c.state == WorldState.PUBLISHED)
-            .order_by(t.versions.c.updated.desc(), t.decisions.c.id.desc())
-        )
-        if world_id is not None:
-            query = query.where(t.versions.c.world == world_id)
+    def _worlds(self, query: Select[Any]) -> list[PublishedWorld]:
         with self.reading() as connection:
             rows = connection.execute(query).all()
-        for row in rows:
-            decision = decision_of(row.body)
-            yield PublishedWorld(
-                id=row.world,
-                version=row.id,
-                title=row.title,
-                prompt=row.prompt,
-                summary=decision.reasons[0] if decision.reasons else str(decision.verdict),
-                coverage=Coverage(**row.coverage),
-                bounds=decision.bounds,
-                found=len(decision.fired),
-                thumbnail=row.thumbnail,
-                remix_of=row.remix_of,
-                published_at=row.updated,
-            )
+        return [_world(row) for row in rows]
 
     # -- versions and what is known of them -------------------------------------------------------
 
@@ -332,3 +313,37 @@ def looks_of(connection: Connection, version: str, exploration: str | None) -> l
         t.detector_runs.c.piece == MEDIA,
     )
     return [exploration] if connection.execute(again.limit(1)).first() else ["", exploration]
+
+
+def _published() -> Select[Any]:
+    """Rows of :class:`PublishedWorld`, newest first, with the newest decision on what it was explored by."""
+    v, d = t.versions.c, t.decisions.c
+    of_version = t.decisions.alias()
+    newest = select(func.max(of_version.c.id)).where(
+        of_version.c.version == v.id, of_version.c.exploration == v.exploration
+    )
+    return (
+        select(t.versions, t.worlds.c.title, d.body, d.coverage)
+        .join(t.worlds, t.worlds.c.id == v.world)
+        .join(t.decisions, d.id == newest.scalar_subquery())
+        .where(v.state == WorldState.PUBLISHED)
+        .order_by(v.updated.desc(), v.id.desc())
+    )
+
+
+def _world(row: Row[Any]) -> PublishedWorld:
+    decision = decision_of(row.body)
+    return PublishedWorld(
+        id=row.world,
+        version=row.id,
+        title=row.title,
+        prompt=row.prompt,
+        creator=row.creator,
+        summary=decision.reasons[0] if decision.reasons else str(decision.verdict),
+        coverage=Coverage(**row.coverage),
+        bounds=decision.bounds,
+        found=len(decision.fired),
+        thumbnail=row.thumbnail,
+        remix_of=row.remix_of,
+        published_at=row.updated,
+    )

@@ -43,6 +43,7 @@ class PublishedWorld:
     """SHA-256 of the content."""
     title: str
     prompt: str
+    creator: str
     summary: str
     """The decision in one sentence."""
     coverage: Coverage

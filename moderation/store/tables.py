@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -248,6 +249,7 @@ accounts = Table(
     Column("roles", JSON, nullable=False),
     Column("created", Float, nullable=False),
     Column("disabled", Float),
+    Column("budget", Float),  # money for 30 days; null: what the settings say
 )
 
 api_keys = Table(
@@ -312,6 +314,20 @@ costs = Table(
     Column("seconds", Float, nullable=False),
 )
 
+charges = Table(
+    "charges",
+    metadata,
+    Column("version", ForeignKey("versions.id"), primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),  # since 1970
+    Column("work", String, primary_key=True),  # kind of job, or live
+    Column("device", String, primary_key=True),  # cpu or gpu
+    Column("items", BigInteger, nullable=False),  # jobs or sessions
+    Column("seconds", Float, nullable=False),  # of the device
+    Column("sent", BigInteger, nullable=False),  # bytes
+    Column("stored", BigInteger, nullable=False),  # bytes more than before
+    Index("ix_charges_day", "day"),
+)
+
 webhooks = Table(
     "webhooks",
     metadata,
@@ -350,6 +366,19 @@ play_sessions = Table(
     Column("first_input", Float),  # seconds; null: none
     Column("cells", Integer, nullable=False),
     Column("mechanics", Float, nullable=False),  # share 0..1 of the world's mechanics
+    Column("ended", String, nullable=False, server_default="left"),  # moderation.store.feed.Ended
+    Column("reported", Boolean, nullable=False, server_default=false()),  # with the key in play
+    Column("spawn_propensity", Float, nullable=False, server_default="1"),  # with which it began there
+    Column("device_seconds", Float, nullable=False, server_default="0"),
+    Column("sent", BigInteger, nullable=False, server_default="0"),  # bytes
+)
+
+creator_players = Table(
+    "creator_players",  # who has been signed in at an address plays their own worlds from there
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("player", String, primary_key=True),  # pseudonym
+    Column("at", Float, nullable=False),
 )
 
 feed_snapshots = Table(
