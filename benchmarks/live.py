@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 WORLD = Path(__file__).parent.parent / "examples" / "mossy-steps"
 SHARE = 0.8
 STUB_SESSIONS = 64
+RENDER_THREADS = 2
+"""As ``firstplay serve`` does by default."""
 TURN_EVERY = 1.0
 """Seconds for which a player holds a key."""
 ROAD = ("screening", "exploring", "scanning", "deciding", "cleared", "published")
@@ -130,7 +132,11 @@ def serve(home: Path, model: str, guarded: bool, pipe: Connection) -> None:
 
     def load() -> WorldModel:
         torch.set_num_threads(1)
-        return stub_model() if model == "stub" else load_model(model)
+        if model == "stub":
+            return stub_model()
+        playing = load_model("neural")
+        playing.render_on(RENDER_THREADS)
+        return playing
 
     app = create_app(home, load, 1000, by_policy if guarded else None)
     started = threading.Event()
@@ -143,7 +149,10 @@ def serve(home: Path, model: str, guarded: bool, pipe: Connection) -> None:
     while (asked := pipe.recv()) != "stop":
         arena = app.state.services.arena
         if asked == "fit":
-            arena.pace.fits = lambda _: True  # the benchmark, not the admission, says how many play
+            # the benchmark, not the admission, says how many play
+            arena.pace.fits = lambda _: True
+            if app.state.services.guarded is not None:
+                app.state.services.guarded.guard.has_room = lambda: True
         if asked == "forget":
             arena.pace.ticks = arena.pace.late = 0
         pipe.send((arena.pace.ticks, arena.pace.late, arena.pace.guard_share))

@@ -4,7 +4,8 @@ The tick thread calls :meth:`Guard.watch` with every batch. There only the cheap
 view, a perceptual hash, and a look at what was inspected before (:class:`moderation.live.Inspected`). Frames
 and sounds then go to the guard's own process (:class:`moderation.live.Guardhouse`): all frames to be measured
 for flashing, new ones to be looked at. A violation that comes back ends the session in the thread that
-receives it, and what happened is filed there. Whatever fails ends all play: nobody plays unwatched.
+receives it, and what happened is filed there. A guard that lags lets nobody else in and makes worlds stand
+still; one that fails or falls silent ends all play: nobody plays unwatched.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ AMBIENT_PART = 5 * FPS
 """Steps of music and effects that are listened to at once, where the review has not heard so much."""
 SOUND_KEPT = 30 * FPS
 """Steps of sound that a play keeps for a clip that is still playing."""
+HOLD_AT, HOLD_ALL_AT = 0.5, 0.75
+"""Lag, as a share of the policy's patience, from which worlds stand still: those that have shown what nobody
+has looked at, then all. So nobody is shown more for longer than that without a verdict."""
+BUSY = 0.8
+"""Share of its time that the guard may need for those who play and one more."""
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +71,8 @@ class Play:
     """Step of the last view that nobody had seen, 0 for none."""
     waits_for: int = 0
     """Number of the moment whose verdict the newest frame waits for."""
+    last: int = 0
+    """Number of the last moment that it was part of."""
     held: deque[tuple[int, Frame]] = field(default_factory=deque)
     """Frames on hold, with the moment that each waits for."""
     over: int | None = None
@@ -101,10 +109,13 @@ class Guard:
         """End the process."""
         self._house.stop()
 
-    @property
-    def lagging(self) -> bool:
-        """Whether verdicts take half of the policy's patience: nobody else should come in."""
-        return bool(self._playing()) and self._house.lag() > self._live().patience / 2
+    def has_room(self) -> bool:
+        """Whether it can look after one more: it does not lag, and what it needs for each is left."""
+        playing = len(self._playing())
+        if not playing:
+            return True
+        needed = self._house.load() * (playing + 1) / playing
+        return needed <= BUSY and self._house.lag() <= HOLD_AT * self._patience
 
     def fail(self, why: str) -> None:
         """End every play: nobody watches them any more."""
@@ -115,6 +126,10 @@ class Guard:
     def _playing(self) -> list[Play]:
         with self._lock:
             return list(self._plays.values())
+
+    @property
+    def _patience(self) -> float:
+        return self._live().patience
 
     # -- the tick thread --------------------------------------------------------------------------
 
@@ -200,8 +215,25 @@ class Guard:
         for play in over:
             play.over = moment
         self._note_pending(plays, glances, moment)
-        if (lag := self._house.lag()) > self._live().patience:
-            self.fail(f"the detectors are {lag:.0f} s behind")
+
+    def check(self) -> None:
+        """End all play where no verdict has come for the policy's patience: a silent guard is none."""
+        ends = any(play.session.ending is None for play in self._playing())
+        if ends and (silent := self._house.silence()) > self._patience:
+            self.fail(f"no verdict has come for {silent:.0f} s")
+
+    def holds(self, seat: Seat) -> bool:
+        """Whether its world must stand still now until the guard has caught up.
+
+        A guard that lags is spared what is new, which costs it most, before anybody's play ends.
+        """
+        lag = self._house.lag() / self._patience
+        new = _watched(seat).waits_for > self._house.answered
+        return (lag > HOLD_AT and new) or (lag > HOLD_ALL_AT and self.awaited(seat))
+
+    def awaited(self, seat: Seat) -> bool:
+        """Whether verdicts on what the seat has shown are still to come."""
+        return _watched(seat).last > self._house.answered
 
     @staticmethod
     def _glance(play: Play, view: int, picture: NDArray[np.uint8], *, drawn: bool) -> Glance:
@@ -230,6 +262,7 @@ class Guard:
             if glance.new:
                 self._pending[key] = moment
             play.waits_for = max(play.waits_for, self._pending.get(key, 0))
+            play.last = moment
         if moment % FPS == 0:
             self._forget(answered)
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from feedapi import arena as arena_module
-from feedapi.arena import Arena, ArenaFull, encode_jpeg, encode_sound
+from feedapi.arena import Arena, ArenaFull
+from feedapi.encoding import encode_jpeg, encode_sound
 from feedapi.session import Session
 from feedapi.wire import Close, Frame, Key, Keys
 from tests.small_worlds import small_world

@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 MakeInspector: TypeAlias = Callable[[], Inspector]
 """Called in the child, so it must be importable there."""
 NEW_AT_ONCE = 6
-"""New frames that detectors see together: more would be cheaper, and the first verdict would come later."""
+"""New frames that detectors see together, at most: more would be cheaper, and the first verdict would come
+later."""
+MOST_AT_ONCE = 60
+"""Moments that are judged together, at most."""
+ANSWER_WITHIN = 1.0
+"""Seconds that a look should take: on a machine that has too much to do, fewer frames go together."""
+LOAD_OVER = 10.0
+"""Seconds over which the load is measured."""
 START_WITHIN = 120.0
 """Seconds in which all weights must be loaded."""
 STOP_WITHIN = 5.0
@@ -71,6 +78,9 @@ class Guardhouse:
         self._changed = threading.Condition()
         self._waiting: deque[tuple[int, Moment]] = deque()
         self._sent_at: deque[tuple[int, float]] = deque()
+        self._worked: deque[tuple[float, float]] = deque()
+        """When an answer came, and the seconds of work behind it: the last LOAD_OVER."""
+        self._heard_at = 0.0
         self.generation = 0
         """Counts the processes: what one has seen, the next one does not know."""
         self._numbers = 0
@@ -96,6 +106,7 @@ class Guardhouse:
                 self._process.kill()
             self._waiting.clear()
             self._sent_at.clear()
+            self._worked.clear()
             self._ready, self._failure, self._stopping = False, None, False
             self.generation += 1
             context = multiprocessing.get_context("spawn")
@@ -142,6 +153,17 @@ class Guardhouse:
         with self._changed:
             return time.monotonic() - self._sent_at[0][1] if self._sent_at else 0.0
 
+    def silence(self) -> float:
+        """Seconds without an answer while a moment waits for one."""
+        with self._changed:
+            return time.monotonic() - max(self._sent_at[0][1], self._heard_at) if self._sent_at else 0.0
+
+    def load(self) -> float:
+        """Share of the last LOAD_OVER seconds that the process worked."""
+        with self._changed:
+            begin = time.monotonic() - LOAD_OVER
+            return sum(seconds for at, seconds in self._worked if at > begin) / LOAD_OVER
+
     def stop(self) -> None:
         """End the process; nothing is told after that."""
         with self._changed:
@@ -180,23 +202,27 @@ class Guardhouse:
     def _receive(self, pipe: Connection) -> None:
         try:
             while not self._over(pipe):
-                number, verdict = pipe.recv()
+                number, verdict, took = pipe.recv()
                 if verdict.error is not None:
                     self._lost(pipe, verdict.error)
                     return
                 if verdict.judgements:
                     self.told(verdict)
-                self._answer(number)
+                self._answer(number, took)
         except (EOFError, OSError):
             self._lost(pipe, "the guard's process has ended")
         except Exception as error:
             log.exception("a verdict could not be carried out")
             self._lost(pipe, f"{type(error).__name__}: {error}")
 
-    def _answer(self, number: int) -> None:
+    def _answer(self, number: int, took: float) -> None:
         with self._changed:
             self._ready = True
             self._answered = number
+            self._heard_at = time.monotonic()
+            self._worked.append((self._heard_at, took))
+            while self._worked[0][0] < self._heard_at - LOAD_OVER:
+                self._worked.popleft()
             while self._sent_at and self._sent_at[0][0] <= number:
                 self._sent_at.popleft()
             self._changed.notify_all()
@@ -228,13 +254,19 @@ def _work(pipe: Connection, make: MakeInspector) -> None:
         inspector = make()
         inspector.load()
     except Exception as error:  # noqa: BLE001 - whatever it is, the server must know
-        pipe.send((0, Verdict((), f"{type(error).__name__}: {error}")))
+        pipe.send((0, Verdict((), f"{type(error).__name__}: {error}"), 0.0))
         return
     inbox = _Inbox(pipe)
-    pipe.send((0, Verdict(())))
-    while batch := inbox.take():
+    pipe.send((0, Verdict(()), 0.0))
+    most = NEW_AT_ONCE
+    while batch := inbox.take(most):
         numbers, moments = zip(*batch, strict=True)
-        pipe.send((numbers[-1], inspector.inspect(moments)))
+        began = time.monotonic()
+        verdict = inspector.inspect(moments)
+        took = time.monotonic() - began
+        pipe.send((numbers[-1], verdict, took))
+        if new := sum(glance.new for moment in moments for glance in moment.glances):
+            most = max(1, min(NEW_AT_ONCE, int(ANSWER_WITHIN * new / took)))
 
 
 class _Inbox:
@@ -259,13 +291,13 @@ class _Inbox:
                 self._closed = True
                 self._changed.notify()
 
-    def take(self) -> Sequence[tuple[int, Moment]]:
-        """The next moments in order, up to ``NEW_AT_ONCE`` new frames; none when it is over."""
+    def take(self, most: int) -> Sequence[tuple[int, Moment]]:
+        """The next moments in order, up to so many new frames; none when it is over."""
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed)
             taken: list[tuple[int, Moment]] = []
             new = 0
-            while self._items and new < NEW_AT_ONCE:
+            while self._items and new < most and len(taken) < MOST_AT_ONCE:
                 taken.append(self._items.popleft())
                 new += sum(glance.new for glance in taken[-1][1].glances)
             return taken
