@@ -109,6 +109,10 @@ class Guard:
         """End the process."""
         self._house.stop()
 
+    def renew(self) -> None:
+        """Judge by the policy that is in force now."""
+        self._house.renew()
+
     def has_room(self) -> bool:
         """Whether it can look after one more: it does not lag, and what it needs for each is left."""
         playing = len(self._playing())
@@ -144,29 +148,36 @@ class Guard:
 
     def seated(self, seat: Seat, card: ModelCard) -> None:
         """Begin to watch a seat, or its next life. Raises Unguarded where the guard has failed."""
-        from moderation.live import Inspected
         from moderation.scan.play import clip_steps
 
         self.wait_until_ready()
         self._forget_what_another_knew()
         self._card = card
         session = seat.session
-        if session.version not in self._known:
-            self._known[session.version] = Inspected.by_review(self._store, session.version)
         self.left(seat)
         self._names += 1
         name = f"{session.name}-{self._names}"
-        play = Play(name, session, seat.reel, self._known[session.version], clip_steps(session.world))
+        known = self._known_of(session.version)
+        play = Play(name, session, seat.reel, known, clip_steps(session.world))
         with self._lock:
             self._plays[name] = play
         seat.play = play
 
     def _forget_what_another_knew(self) -> None:
-        """A new process has seen nothing: what the last one looked at is new again."""
+        """A new process, or new detectors, have seen nothing: what the last ones looked at is new again."""
         if self._generation != self._house.generation:
             self._generation = self._house.generation
             self._known.clear()
             self._pending.clear()
+            for play in self._playing():
+                play.known = self._known_of(play.session.version)
+
+    def _known_of(self, version: str) -> Inspected:
+        from moderation.live import Inspected
+
+        if version not in self._known:
+            self._known[version] = Inspected.by_review(self._store, version)
+        return self._known[version]
 
     def left(self, seat: Seat) -> None:
         """A life is over: keep where it went that nobody had been."""
@@ -193,6 +204,7 @@ class Guard:
         """
         from moderation.live import GuardFailed, Moment
 
+        self._forget_what_another_knew()
         plays = [_watched(seat) for seat in seats]
         pictures = np.stack([seat.picture for seat in seats if seat.picture is not None])
         names = _views(seats, state)

@@ -169,7 +169,7 @@ async def check_playable(here: Services, world_id: str) -> None:
 
 
 class Bell:
-    """Wakes a loop's coroutines from other threads: all for whom a tick has frames, by one call into the loop.
+    """Wakes a loop's coroutines from other threads: all who get a frame of a tick by one call into the loop.
 
     One call for each would wake the loop's thread while the tick's still works, and both would fight for the
     interpreter.
@@ -350,16 +350,32 @@ async def close(socket: WebSocket, ending: Ending) -> None:
         await socket.close(int(ending.code), ending.reason.encode()[:123].decode(errors="ignore"))
 
 
+def heed_policy(here: Services, known: int | None) -> int | None:
+    """Let the guard take the policy anew where it has changed since ``known``; what is known now."""
+    try:
+        newest = live.newest_policy_event(here.store)
+        if here.guarded is not None and known not in (None, newest):
+            here.guarded.renew()
+    except Exception:  # the store is asked again, and if it stays away :func:`watch` ends all play
+        log.exception("the store does not say which policy is in force")
+        return known
+    return newest
+
+
 async def watch(here: Services) -> None:
     """End the sessions of worlds that may no longer be played. Runs as long as the server.
 
     Whichever process took a world down: the log of changes is asked, and the worlds only when it has grown.
+    The log of policies is asked too, so that the guard obeys what another process made live.
     """
     newest, asked = -1, time.monotonic()
     known: set[str] = set()
+    policy: int | None = None
     while True:
         await asyncio.sleep(WATCH_EVERY)
         sessions = here.arena.members()
+        if sessions or policy is None:  # asked before the guard reads it for the first time
+            policy = await asyncio.to_thread(heed_policy, here, policy)
         if not sessions:
             asked = time.monotonic()
             continue

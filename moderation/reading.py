@@ -123,14 +123,20 @@ def alike(one: str, other: str) -> bool:
 
 
 def best_readings(readings: Iterable[tuple[str, float]]) -> dict[str, str]:
-    """For each reading, the best one of the same writing: most characters read with most certainty.
+    """For each reading, the best one of the same writing.
 
-    ``readings`` are (text, score 0..1) of neighbouring frames; a text may come several times.
+    That is the one that most of them bear out, by being the same or a part of it: what stands there is read
+    again and again, and what is misread, or read into a texture beside it, each time otherwise. Of those that
+    are borne out as often, it is the one with most characters, read with most certainty. ``readings`` are
+    (text, score 0..1) of neighbouring frames; a text may come several times.
     """
     worth: dict[str, float] = {}
+    times: Counter[str] = Counter()
     for text, score in readings:
         worth[text] = max(worth.get(text, 0.0), score * len(_plain(text)))
-    ranked = sorted(worth, key=lambda text: (-worth[text], text))
+        times[_plain(text)] += 1
+    borne_out = {text: sum(n for part, n in times.items() if part in _plain(text)) for text in worth}
+    ranked = sorted(worth, key=lambda text: (-borne_out[text], -worth[text], text))
     return {text: next(best for best in ranked if best == text or alike(text, best)) for text in ranked}
 
 

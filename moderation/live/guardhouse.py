@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MakeInspector: TypeAlias = Callable[[], Inspector]
 """Called in the child, so it must be importable there."""
+Item: TypeAlias = tuple[int, Moment] | None
+"""A moment with its number, or None: take the policy anew."""
 NEW_AT_ONCE = 6
 """New frames that detectors see together, at most: more would be cheaper, and the first verdict would come
 later."""
@@ -66,7 +68,12 @@ def by_policy(home: Path | None = None) -> Inspector:
     from moderation.store import open_store
 
     torch.set_num_threads(1)
-    bundle = policy_bundle(None if home is None else open_store(home))
+    store = None if home is None else open_store(home)
+    try:
+        bundle = policy_bundle(store)
+    finally:
+        if store is not None:
+            store.close()
     return Inspector(live_detectors(bundle), bundle)
 
 
@@ -76,13 +83,13 @@ class Guardhouse:
     def __init__(self, make: MakeInspector = by_policy) -> None:
         self._make = make
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[int, Moment]] = deque()
+        self._waiting: deque[Item] = deque()
         self._sent_at: deque[tuple[int, float]] = deque()
         self._worked: deque[tuple[float, float]] = deque()
         """When an answer came, and the seconds of work behind it: the last LOAD_OVER."""
         self._heard_at = 0.0
         self.generation = 0
-        """Counts the processes: what one has seen, the next one does not know."""
+        """Counts the processes, and what made one forget: what the last has seen, the next does not know."""
         self._numbers = 0
         self._answered = 0
         self._ready = False
@@ -138,6 +145,16 @@ class Guardhouse:
             self._changed.notify_all()
             return self._numbers
 
+    def renew(self) -> None:
+        """Let a process that runs judge by the policy that is in force now, as soon as it has loaded it.
+
+        It remembers what it has seen, unless other detectors must look: then all is new again.
+        """
+        with self._changed:
+            if self._process is not None and self._failure is None:
+                self._waiting.append(None)
+                self._changed.notify_all()
+
     @property
     def answered(self) -> int:
         """Number of the last moment that was judged."""
@@ -187,7 +204,7 @@ class Guardhouse:
         except (OSError, ValueError):
             self._lost(pipe, "the guard's process has ended")
 
-    def _next(self, pipe: Connection) -> list[tuple[int, Moment]] | None:
+    def _next(self, pipe: Connection) -> list[Item] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._over(pipe))
             if self._over(pipe):
@@ -206,6 +223,8 @@ class Guardhouse:
                 if verdict.error is not None:
                     self._lost(pipe, verdict.error)
                     return
+                if verdict.forgot:
+                    self.generation += 1
                 if verdict.judgements:
                     self.told(verdict)
                 self._answer(number, took)
@@ -256,24 +275,59 @@ def _work(pipe: Connection, make: MakeInspector) -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, the server must know
         pipe.send((0, Verdict((), f"{type(error).__name__}: {error}"), 0.0))
         return
-    inbox = _Inbox(pipe)
+    renewal = _Renewal(make, inspector)
+    inbox = _Inbox(pipe, renewal.begin)
     pipe.send((0, Verdict(()), 0.0))
     most = NEW_AT_ONCE
     while batch := inbox.take(most):
         numbers, moments = zip(*batch, strict=True)
         began = time.monotonic()
-        verdict = inspector.inspect(moments)
+        verdict = renewal.inspector().inspect(moments)
         took = time.monotonic() - began
         pipe.send((numbers[-1], verdict, took))
         if new := sum(glance.new for moment in moments for glance in moment.glances):
             most = max(1, min(NEW_AT_ONCE, int(ANSWER_WITHIN * new / took)))
 
 
+class _Renewal:
+    """The inspector in use. Another is made and loaded in a thread, while this one goes on."""
+
+    def __init__(self, make: MakeInspector, inspector: Inspector) -> None:
+        self._make = make
+        self._inspector = inspector
+        self._next: Inspector | None = None
+        self._making = threading.Lock()
+
+    def begin(self) -> None:
+        """Make the next one."""
+        threading.Thread(target=self._run, name="renewal", daemon=True).start()
+
+    def inspector(self) -> Inspector:
+        """The newest that is ready; it knows what the one before has seen."""
+        following, self._next = self._next, None
+        if following is not None:
+            following.take_over(self._inspector)
+            self._inspector = following
+        return self._inspector
+
+    def _run(self) -> None:
+        with self._making:
+            try:
+                following = self._make()
+                following.load(self._inspector)
+            except Exception as error:
+                log.exception("the new policy could not be loaded")
+                self._inspector.refuse(f"the new policy: {type(error).__name__}: {error}")
+            else:
+                self._next = following
+
+
 class _Inbox:
     """Empties the pipe in a thread, so that the server can always send."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection, renew: Callable[[], None]) -> None:
         self._pipe = pipe
+        self._renew = renew
         self._changed = threading.Condition()
         self._items: deque[tuple[int, Moment]] = deque()
         self._closed = False
@@ -282,7 +336,10 @@ class _Inbox:
     def _fill(self) -> None:
         try:
             while True:
-                item = self._pipe.recv()
+                item: Item = self._pipe.recv()
+                if item is None:
+                    self._renew()
+                    continue
                 with self._changed:
                     self._items.append(item)
                     self._changed.notify()

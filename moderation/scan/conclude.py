@@ -111,7 +111,8 @@ def _improved(stretches: Sequence[_Stretch]) -> list[_Stretch]:
     """Each with the best reading of the same writing in its neighbourhood, partial ones joined."""
     improved: list[_Stretch] = []
     for group in _neighbourhoods(stretches):
-        texts = [(one.text, one.score) for one in group]
+        # a view that comes again bears out no more than it did
+        texts = [(one.text, one.score) for one in {(one.text, one.box): one for one in group}.values()]
         joined = [
             (whole, (one.score + other.score) / 2)
             for one, other in pairwise(group)
