@@ -130,10 +130,10 @@ def red_share(pixels: np.ndarray) -> float:
     return float(((red > 180) & (green < 90) & (blue < 90)).mean())
 
 
-def bundle() -> Bundle:
+def bundle(text: str = POLICY) -> Bundle:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "policy.yaml"
-        path.write_text(POLICY)
+        path.write_text(text)
         return load_bundle(path)
 
 

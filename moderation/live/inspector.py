@@ -142,8 +142,8 @@ class _Play:
     sound: deque[NDArray[np.float32]] = field(default_factory=lambda: deque(maxlen=round(SOUND_WINDOW * FPS)))
     situations: list[Situation] = field(default_factory=list)
     measured: dict[str, Finding] = field(default_factory=dict)
-    judged: frozenset[str] = frozenset()
-    """Rules that were told before."""
+    judged: frozenset[tuple[str, str]] = frozenset()
+    """Rules that were told before, each with the condition that held: a near miss may become a violation."""
     changed: bool = False
     """Something was found since it was judged last."""
 
@@ -283,7 +283,7 @@ class Inspector:
     # -- judging ----------------------------------------------------------------------------------
 
     def _judge(self, name: str, play: _Play, picture: NDArray[np.uint8] | None) -> Judgement | None:
-        """None where no rule fires that did not fire before."""
+        """None where no rule fires that did not fire so before."""
         from policies.engine import decide
 
         play.changed = False
@@ -292,10 +292,9 @@ class Inspector:
             self._bundle, findings, self._runs(), Coverage(), Context(stage="live"), play.version
         )
         outcomes = _outcomes(decision)
-        fresh = outcomes.keys() - play.judged
-        if not fresh:
+        if outcomes.items() <= play.judged:
             return None
-        play.judged |= fresh
+        play.judged |= outcomes.items()
         fired = {one for rule in decision.fired for one in rule.findings}
         return Judgement(
             play=name,
