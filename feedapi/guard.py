@@ -109,6 +109,11 @@ class Guard:
         """End the process."""
         self._house.stop()
 
+    @property
+    def process(self) -> int | None:
+        """Process id of what judges, None before the start."""
+        return self._house.process
+
     def renew(self) -> None:
         """Judge by the policy that is in force now."""
         self._house.renew()

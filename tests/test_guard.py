@@ -315,7 +315,7 @@ def test_what_a_dead_guard_had_seen_is_looked_at_again(store: Store) -> None:
 def guard_of(server: Running) -> int:
     guarded: Guarded | None = server.services.guarded
     assert guarded is not None
-    process = guarded.guard._house.process
+    process = guarded.guard.process
     assert process is not None
     return process
 
