@@ -41,6 +41,9 @@ SOUND_KEPT = 30 * FPS
 HOLD_AT, HOLD_ALL_AT = 0.5, 0.75
 """Lag, as a share of the policy's patience, from which worlds stand still: those that have shown what nobody
 has looked at, then all. So nobody is shown more for longer than that without a verdict."""
+SILENT_FOR = 3.0
+"""Times the policy's patience without any verdict after which the guard has failed. Long before that, all
+worlds stand still and nobody is shown anything: on a machine that is merely too busy, waiting is safe."""
 BUSY = 0.8
 """Share of its time that the guard may need for those who play and one more."""
 
@@ -234,9 +237,9 @@ class Guard:
         self._note_pending(plays, glances, moment)
 
     def check(self) -> None:
-        """End all play where no verdict has come for the policy's patience: a silent guard is none."""
+        """End all play where no verdict has come for too long: a silent guard is none."""
         ends = any(play.session.ending is None for play in self._playing())
-        if ends and (silent := self._house.silence()) > self._patience:
+        if ends and (silent := self._house.silence()) > SILENT_FOR * self._patience:
             self.fail(f"no verdict has come for {silent:.0f} s")
 
     def holds(self, seat: Seat) -> bool:

@@ -82,11 +82,11 @@ class Redness(Detector[Picture]):
         return [[Detection("red", red_share(item.pixels), item.at, item.at)] for item in batch]
 
 
-class Slow(Redness):
-    """As slow as a detector on a machine that has too much to do."""
+class Stuck(Redness):
+    """It began to look and does not come back, as a detector whose process was stopped."""
 
     def predict(self, batch: Sequence[Picture]) -> list[list[Detection]]:
-        time.sleep(3)
+        time.sleep(120)
         return super().predict(batch)
 
 
@@ -142,8 +142,8 @@ def inspector(redness: Callable[[], Detector[Picture]] = Redness) -> Inspector:
     return Inspector(scan.Detectors.of([redness(), Illiterate(), Deaf(), Flash()]), bundle())
 
 
-def slow_inspector() -> Inspector:
-    return inspector(Slow)
+def stuck_inspector() -> Inspector:
+    return inspector(Stuck)
 
 
 def sluggish_inspector() -> Inspector:

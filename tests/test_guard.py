@@ -34,9 +34,9 @@ from tests.guarded import (
     make_live,
     poster_world,
     red_share,
-    slow_inspector,
     sluggish_inspector,
     stored_inspector,
+    stuck_inspector,
 )
 from tests.test_feed_play import frames, until
 from worldmodel.constants import FPS
@@ -193,10 +193,10 @@ def test_a_detector_that_fails_ends_play(store: Store) -> None:
     assert got[-1].jpeg == b""
 
 
-def test_detectors_that_lag_too_far_behind_end_play(store: Store) -> None:
+def test_detectors_that_give_no_verdict_at_all_end_play(store: Store) -> None:
     publish(store, "Blue Meadow", DULL)
     with (
-        guarded_play(store, make=slow_inspector, patience=1) as server,
+        guarded_play(store, make=stuck_inspector, patience=1) as server,
         connect(address(server, "blue-meadow")) as socket,
     ):
         assert played(socket)[1] == Close.UNGUARDED

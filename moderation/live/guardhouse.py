@@ -37,14 +37,16 @@ later."""
 MOST_AT_ONCE = 60
 """Moments that are judged together, at most."""
 ANSWER_WITHIN = 1.0
-"""Seconds that a look should take: on a machine that has too much to do, fewer frames go together."""
+"""Seconds that a look should take: on a machine that has too much to do, fewer frames go together. The first
+goes alone, since nobody knows yet."""
 LOAD_OVER = 10.0
 """Seconds over which the load is measured."""
 START_WITHIN = 120.0
 """Seconds in which all weights must be loaded."""
 STOP_WITHIN = 5.0
-POLITE = 5
-"""Niceness of the process: where cores are short, ticks come before verdicts, which may wait for a while."""
+POLITE = 2
+"""Niceness of the process: where cores are short, ticks come before verdicts, which may wait for a while. Not
+more than that: at 5 it got a twentieth of a core on a machine with twenty other busy threads."""
 
 log = logging.getLogger(__name__)
 
@@ -278,7 +280,7 @@ def _work(pipe: Connection, make: MakeInspector) -> None:
     renewal = _Renewal(make, inspector)
     inbox = _Inbox(pipe, renewal.begin)
     pipe.send((0, Verdict(()), 0.0))
-    most = NEW_AT_ONCE
+    most = 1
     while batch := inbox.take(most):
         numbers, moments = zip(*batch, strict=True)
         began = time.monotonic()
