@@ -2,10 +2,11 @@
 
 The tick thread owns the model, the state and the seats; nothing else touches them. Other threads only
 put sessions into lists (``_joining``, ``_leaving`` and the like) under the lock. Each tick latches every
-session's keys as late as possible, does one forward for all, shows the batch to the guard, encodes, and
-puts the newest frame into each session's slot. Where ticks take too long, every other row is drawn
-(:mod:`feedapi.pace`). The model is loaded in that thread when the first session joins, so that a server
-that only shows the feed never imports torch.
+session's keys as late as possible, does one forward for all, shows the batch to the guard while other
+threads encode it, and puts the newest frame into each session's slot. Where ticks take too long, every other
+row is drawn (:mod:`feedapi.pace`); where the guard lags behind, the worlds of those whom it must look after
+first stand still (:meth:`feedapi.guard.Guard.holds`). The model is loaded in that thread when the first
+session joins, so that a server that only shows the feed never imports torch.
 """
 
 from __future__ import annotations
@@ -14,20 +15,24 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from feedapi.encoding import encode_jpegs, encode_sound
 from feedapi.guard import Guard, Play, Unguarded
 from feedapi.pace import Pace
 from feedapi.session import Ending, Latched, Session
 from feedapi.tally import Tally, deeds
 from feedapi.wire import Beside, Close, Frame
-from worldmodel.constants import FPS, SAMPLES_PER_STEP
+from worldmodel.constants import FPS
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from numpy.typing import NDArray
 
     from feedapi.reel import Reel
@@ -37,8 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-JPEG_QUALITY = 92
-"""With colours at full resolution about 7 kB a frame, 38 dB: pixel art shows every halo."""
 REST_STEPS = 2 * FPS
 """Steps that a reached goal stays on screen before the world starts again."""
 VITALS = ("health", "keys", "coins", "score", "step")
@@ -47,6 +50,8 @@ BANK_LIMIT = 64
 """Compiled worlds that the model keeps (about 2 MB each) before it forgets those that nobody plays."""
 PARKED_FOR = 30.0
 """Seconds for which a dropped player's session is kept."""
+ENCODERS = 2
+"""Threads that encode a tick's pictures while the guard looks at them."""
 
 
 class ArenaFull(RuntimeError):
@@ -73,14 +78,20 @@ class Seat:
     """What happened in a tick that was not drawn; the next frame tells it."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Parked:
-    """A seat without a player, and the row of the state that waits for one."""
+    """A seat whose world stands still, and its row of the state."""
 
     seat: Seat
     row: State
-    until: float
-    """Of the monotonic clock."""
+    until: float | None = None
+    """Of the monotonic clock: so long its place is kept for a player who was lost; None where none was."""
+    held: bool = False
+    """The guard must catch up first."""
+
+    @property
+    def waits(self) -> bool:
+        return self.held or self.until is not None
 
 
 class Arena:
@@ -124,6 +135,7 @@ class Arena:
         self._state: State | None = None
         self._seats: list[Seat] = []
         self._parked: dict[Session, Parked] = {}
+        self.encoders = ThreadPoolExecutor(ENCODERS, thread_name_prefix="encode")
 
     # -- called by any thread ---------------------------------------------------------------------
 
@@ -217,14 +229,16 @@ class Arena:
             session.end(Ending(Close.TRY_AGAIN_LATER, "the server is stopping"))
         if thread is not None:
             thread.join(timeout)
+        self.encoders.shutdown(wait=False)
         if self._guard is not None:
             self._guard.stop()
 
     def _has_room(self) -> bool:
         players = len(self._members)
-        if players >= self.capacity or (self._guard is not None and self._guard.lagging):
+        if players >= self.capacity:
             return False
-        return players == 0 or self.pace.fits(players + 1)
+        watched = self._guard is None or self._guard.has_room()
+        return players == 0 or (watched and self.pace.fits(players + 1))
 
     def _take_in(self, session: Session) -> None:
         session.queued(0)
@@ -290,9 +304,13 @@ class Arena:
         for session in joining:
             if session not in leaving:
                 self._seat(session)
-        self._set_aside([one for one in parking if one not in returning])
+        self._set_aside([one for one in parking if one not in returning], until=time.monotonic() + PARKED_FOR)
         for session in returning:
-            self._bring_back(session)
+            if session in self._parked:  # else the player was back before the loss was noticed
+                self._parked[session].until = None
+                self._parked[session].seat.tally.lost = False
+        self._heed_guard()
+        self._bring_back()
         self._give_up_waiting()
         return True
 
@@ -344,26 +362,40 @@ class Arena:
         self._seats = [self._seats[row] for row in keep]
         self._state = self._state[keep] if keep and self._state is not None else None
 
-    def _set_aside(self, parking: list[Session]) -> None:
-        """Take the rows of lost players out of the batch, and keep them."""
-        until = time.monotonic() + PARKED_FOR
+    def _set_aside(self, these: list[Session], until: float | None = None, *, held: bool = False) -> None:
+        """Take the rows of lost or held players out of the batch, and keep them."""
         for row, seat in enumerate(self._seats):
-            if seat.session in parking and self._state is not None:
-                seat.tally.lost = True
-                self._parked[seat.session] = Parked(seat, self._state[[row]].clone(), until)
-        self._keep_rows([row for row, seat in enumerate(self._seats) if seat.session not in parking])
+            if seat.session in these and self._state is not None:
+                self._parked[seat.session] = Parked(seat, self._state[[row]].clone())
+        self._keep_rows([row for row, seat in enumerate(self._seats) if seat.session not in these])
+        for session in these:
+            if (parked := self._parked.get(session)) is not None:
+                parked.seat.tally.lost |= until is not None
+                parked.until = until or parked.until
+                parked.held = held or parked.held
 
-    def _bring_back(self, session: Session) -> None:
-        parked = self._parked.pop(session, None)
-        if parked is not None:  # else the player was back before the loss was noticed
-            parked.seat.tally.lost = False
+    def _heed_guard(self) -> None:
+        """Stop the worlds of those whom a guard that lags behind must look after first, until it has."""
+        if self._guard is None:
+            return
+        self._guard.check()
+        for parked in self._parked.values():
+            parked.held = parked.held and self._guard.awaited(parked.seat)
+        held = [seat.session for seat in self._seats if self._guard.holds(seat)]
+        self._set_aside(held, held=True)
+        for session in held:
+            session.hold()
+
+    def _bring_back(self) -> None:
+        for session in [one for one, parked in self._parked.items() if not parked.waits]:
+            parked = self._parked.pop(session)
             self._add(parked.seat, parked.row)
 
     def _give_up_waiting(self) -> None:
         """Let go of sessions whose players did not come back in time, or may not."""
         now = time.monotonic()
         for session, parked in list(self._parked.items()):
-            if now >= parked.until or session.ending is not None:
+            if session.ending is not None or (parked.until is not None and now >= parked.until):
                 self.leave(session)
 
     def _playing(self) -> WorldModel:
@@ -391,6 +423,7 @@ class Arena:
 
     def _draw(self, seen: Observation, *, thin: bool) -> list[bool]:
         """Put the newest picture into each seat, in a thin tick into every other one; which got one."""
+        import cv2
         import torch
 
         assert self._state is not None
@@ -406,15 +439,26 @@ class Arena:
             rows = torch.tensor([row for row, draw in enumerate(drawn) if draw])
             frames = self._playing().render(self._state[rows.to(self._state.world.device)])
         # one copy from the device, not one per session
-        pictures = iter(frames.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+        planes = iter(frames.cpu().numpy())
         for seat, draw in zip(self._seats, drawn, strict=True):
             if draw:
-                seat.picture = next(pictures)
+                seat.picture = np.asarray(cv2.merge(list(next(planes))), np.uint8)
         return drawn
+
+    def _encode(self, drawn: list[bool]) -> list[Future[dict[int, tuple[bytes, float]]]]:
+        """Begin to encode what was drawn and is sent as JPEG, on all encoders; by row."""
+        pictures = {
+            row: seat.picture
+            for row, seat in enumerate(self._seats)
+            if drawn[row] and seat.picture is not None and seat.session.wants_jpeg
+        }
+        parts = [dict(list(pictures.items())[first::ENCODERS]) for first in range(ENCODERS)]
+        return [self.encoders.submit(encode_jpegs, part) for part in parts if part]
 
     def _show(self, latched: list[Latched], seen: Observation, drawn: list[bool], step_ms: float) -> float:
         """Hand every row's frame on; returns the seconds that the guard took."""
         assert self._state is not None
+        encoding = self._encode(drawn)
         events, clips, done = seen.events.cpu().numpy(), seen.clip.tolist(), seen.done.tolist()
         vitals = {name: getattr(self._state, name).tolist() for name in VITALS}
         sounds = np.stack([s.mixer.step(e, c) for s, e, c in zip(self._seats, events, clips, strict=True)])
@@ -423,33 +467,32 @@ class Arena:
             seat.reel.add(int(latched[row].action), events[row].copy(), clips[row])
             seat.tally.add(int(latched[row].action), *does[row])
         guarded = self._watch(drawn, sounds, clips)
+        jpegs = {row: one for part in encoding for row, one in part.result().items()}
         frames: list[Frame] = []
         for row, seat in enumerate(self._seats):
             assert seat.picture is not None
             seat.tally.reported |= latched[row].reported
             if latched[row].reported and self._report is not None:
                 self._report(seat, self._playing().card, seat.picture)
-            beside = self._beside(row, latched[row], seat.picture)
-            started = time.monotonic()
-            jpeg = encode_jpeg(seat.picture) if drawn[row] else b""
-            sound = encode_sound(sounds[row])
             seat.tick += 1
             seat.resting = seat.resting + 1 if done[row] else 0
+            jpeg, encode_ms = jpegs.get(row, (b"", 0.0))
             one = Frame(
                 tick=seat.tick,
                 jpeg=jpeg,
-                sound=sound,
+                sound=encode_sound(sounds[row]),
                 events=sum(1 << int(bit) for bit in np.flatnonzero(events[row])),
                 done=bool(done[row]),
                 echo=latched[row].echo,
                 waited_ms=latched[row].waited_ms,
                 step_ms=step_ms,
-                encode_ms=(time.monotonic() - started) * 1000,
-                beside=beside,
+                encode_ms=encode_ms,
+                beside=self._beside(row, latched[row], seat.picture),
+                picture=seat.picture if drawn[row] else None,
                 **{name: values[row] for name, values in vitals.items()},
             )
             frames.append(one)
-        # at the end: each wakes the sockets' thread, which would fight this one for the interpreter
+        # at the end: they wake the sockets' thread, which would fight this one for the interpreter
         for seat, frame, whole in zip(self._seats, frames, drawn, strict=True):
             self._hand_on(seat, frame, whole=whole)
         return guarded
@@ -493,26 +536,6 @@ class Arena:
                     self._guard.seated(seat, self._playing().card)
                 fresh = self._playing().spawn([again.world], [seat.reel.seed], [again.spawn])
                 self._state.assign(torch.tensor([row], device=fresh.world.device), fresh)
-
-
-def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
-    """(H, W, 3) RGB as JPEG."""
-    import cv2
-
-    full = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
-    how = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, full]
-    good, data = cv2.imencode(".jpg", picture[..., ::-1], how)
-    if not good:
-        raise RuntimeError("OpenCV could not encode a frame")
-    return data.tobytes()
-
-
-def encode_sound(samples: NDArray[np.float32]) -> bytes:
-    """SAMPLES_PER_STEP of -1..1 as int16, little-endian; empty when silent."""
-    if samples.shape != (SAMPLES_PER_STEP,):
-        raise ValueError(f"a step has {SAMPLES_PER_STEP} samples, not {samples.shape}")
-    whole = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
-    return whole.tobytes() if whole.any() else b""
 
 
 def _sleep_until(due: float, period: float) -> float:

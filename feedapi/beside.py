@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from feedapi.arena import Arena, encode_jpeg
+from feedapi.arena import Arena
+from feedapi.encoding import encode_jpeg
 from feedapi.session import Latched, Session
 from feedapi.wire import Beside, View
 from worldmodel.constants import UNITS

@@ -95,8 +95,8 @@ def serve(
         int, typer.Option(min=0, help="Processes that review what is submitted; 0: `firstplay worker` does.")
     ] = 1,
     threads: Annotated[
-        int, typer.Option(min=1, help="CPU threads of the world model; more than 1 only helps on idle cores.")
-    ] = 1,
+        int, typer.Option(min=1, help="CPU threads on which the world model renders frames.")
+    ] = 2,
 ) -> None:
     """Show the cleared worlds on a page and let people play them in the browser.
 
@@ -116,9 +116,13 @@ def serve(
         import torch
 
         from worldmodel.models import load_model
+        from worldmodel.neural import NeuralWorldModel
 
-        torch.set_num_threads(threads)  # holds for the thread that calls it: the arena's
-        return load_model(model)
+        torch.set_num_threads(1)  # holds for the thread that calls it: the arena's
+        playing = load_model(model)
+        if isinstance(playing, NeuralWorldModel):
+            playing.render_on(threads)
+        return playing
 
     try:
         listener = listen(host, port)

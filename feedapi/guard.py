@@ -4,7 +4,8 @@ The tick thread calls :meth:`Guard.watch` with every batch. There only the cheap
 view, a perceptual hash, and a look at what was inspected before (:class:`moderation.live.Inspected`). Frames
 and sounds then go to the guard's own process (:class:`moderation.live.Guardhouse`): all frames to be measured
 for flashing, new ones to be looked at. A violation that comes back ends the session in the thread that
-receives it, and what happened is filed there. Whatever fails ends all play: nobody plays unwatched.
+receives it, and what happened is filed there. A guard that lags lets nobody else in and makes worlds stand
+still; one that fails or falls silent ends all play: nobody plays unwatched.
 """
 
 from __future__ import annotations
@@ -37,6 +38,14 @@ AMBIENT_PART = 5 * FPS
 """Steps of music and effects that are listened to at once, where the review has not heard so much."""
 SOUND_KEPT = 30 * FPS
 """Steps of sound that a play keeps for a clip that is still playing."""
+HOLD_AT, HOLD_ALL_AT = 0.5, 0.75
+"""Lag, as a share of the policy's patience, from which worlds stand still: those that have shown what nobody
+has looked at, then all. So nobody is shown more for longer than that without a verdict."""
+SILENT_FOR = 3.0
+"""Times the policy's patience without any verdict after which the guard has failed. Long before that, all
+worlds stand still and nobody is shown anything: on a machine that is merely too busy, waiting is safe."""
+BUSY = 0.8
+"""Share of its time that the guard may need for those who play and one more."""
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +74,8 @@ class Play:
     """Step of the last view that nobody had seen, 0 for none."""
     waits_for: int = 0
     """Number of the moment whose verdict the newest frame waits for."""
+    last: int = 0
+    """Number of the last moment that it was part of."""
     held: deque[tuple[int, Frame]] = field(default_factory=deque)
     """Frames on hold, with the moment that each waits for."""
     over: int | None = None
@@ -102,9 +113,21 @@ class Guard:
         self._house.stop()
 
     @property
-    def lagging(self) -> bool:
-        """Whether verdicts take half of the policy's patience: nobody else should come in."""
-        return bool(self._playing()) and self._house.lag() > self._live().patience / 2
+    def process(self) -> int | None:
+        """Process id of what judges, None before the start."""
+        return self._house.process
+
+    def renew(self) -> None:
+        """Judge by the policy that is in force now."""
+        self._house.renew()
+
+    def has_room(self) -> bool:
+        """Whether it can look after one more: it does not lag, and what it needs for each is left."""
+        playing = len(self._playing())
+        if not playing:
+            return True
+        needed = self._house.load() * (playing + 1) / playing
+        return needed <= BUSY and self._house.lag() <= HOLD_AT * self._patience
 
     def fail(self, why: str) -> None:
         """End every play: nobody watches them any more."""
@@ -115,6 +138,10 @@ class Guard:
     def _playing(self) -> list[Play]:
         with self._lock:
             return list(self._plays.values())
+
+    @property
+    def _patience(self) -> float:
+        return self._live().patience
 
     # -- the tick thread --------------------------------------------------------------------------
 
@@ -129,29 +156,36 @@ class Guard:
 
     def seated(self, seat: Seat, card: ModelCard) -> None:
         """Begin to watch a seat, or its next life. Raises Unguarded where the guard has failed."""
-        from moderation.live import Inspected
         from moderation.scan.play import clip_steps
 
         self.wait_until_ready()
         self._forget_what_another_knew()
         self._card = card
         session = seat.session
-        if session.version not in self._known:
-            self._known[session.version] = Inspected.by_review(self._store, session.version)
         self.left(seat)
         self._names += 1
         name = f"{session.name}-{self._names}"
-        play = Play(name, session, seat.reel, self._known[session.version], clip_steps(session.world))
+        known = self._known_of(session.version)
+        play = Play(name, session, seat.reel, known, clip_steps(session.world))
         with self._lock:
             self._plays[name] = play
         seat.play = play
 
     def _forget_what_another_knew(self) -> None:
-        """A new process has seen nothing: what the last one looked at is new again."""
+        """A new process, or new detectors, have seen nothing: what the last ones looked at is new again."""
         if self._generation != self._house.generation:
             self._generation = self._house.generation
             self._known.clear()
             self._pending.clear()
+            for play in self._playing():
+                play.known = self._known_of(play.session.version)
+
+    def _known_of(self, version: str) -> Inspected:
+        from moderation.live import Inspected
+
+        if version not in self._known:
+            self._known[version] = Inspected.by_review(self._store, version)
+        return self._known[version]
 
     def left(self, seat: Seat) -> None:
         """A life is over: keep where it went that nobody had been."""
@@ -178,6 +212,7 @@ class Guard:
         """
         from moderation.live import GuardFailed, Moment
 
+        self._forget_what_another_knew()
         plays = [_watched(seat) for seat in seats]
         pictures = np.stack([seat.picture for seat in seats if seat.picture is not None])
         names = _views(seats, state)
@@ -200,8 +235,25 @@ class Guard:
         for play in over:
             play.over = moment
         self._note_pending(plays, glances, moment)
-        if (lag := self._house.lag()) > self._live().patience:
-            self.fail(f"the detectors are {lag:.0f} s behind")
+
+    def check(self) -> None:
+        """End all play where no verdict has come for too long: a silent guard is none."""
+        ends = any(play.session.ending is None for play in self._playing())
+        if ends and (silent := self._house.silence()) > SILENT_FOR * self._patience:
+            self.fail(f"no verdict has come for {silent:.0f} s")
+
+    def holds(self, seat: Seat) -> bool:
+        """Whether its world must stand still now until the guard has caught up.
+
+        A guard that lags is spared what is new, which costs it most, before anybody's play ends.
+        """
+        lag = self._house.lag() / self._patience
+        new = _watched(seat).waits_for > self._house.answered
+        return (lag > HOLD_AT and new) or (lag > HOLD_ALL_AT and self.awaited(seat))
+
+    def awaited(self, seat: Seat) -> bool:
+        """Whether verdicts on what the seat has shown are still to come."""
+        return _watched(seat).last > self._house.answered
 
     @staticmethod
     def _glance(play: Play, view: int, picture: NDArray[np.uint8], *, drawn: bool) -> Glance:
@@ -230,6 +282,7 @@ class Guard:
             if glance.new:
                 self._pending[key] = moment
             play.waits_for = max(play.waits_for, self._pending.get(key, 0))
+            play.last = moment
         if moment % FPS == 0:
             self._forget(answered)
 

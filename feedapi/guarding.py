@@ -26,6 +26,13 @@ class Guarded:
 
     guard: Guard
     filing: Filing
+    forget: Callable[[], object] = lambda: None
+    """Drops what was kept of the policy."""
+
+    def renew(self) -> None:
+        """Another policy is in force: guard by it."""
+        self.forget()
+        self.guard.renew()
 
     def report(self, seat: Seat, card: ModelCard, picture: NDArray[np.uint8]) -> None:
         """Keep what a player reports, with the replay; called in the tick thread, written in another."""
@@ -44,19 +51,26 @@ def by_policy(store: Store) -> Guarded:
     """Guarded by the policy in force and the detectors that it names."""
     from moderation.live.guardhouse import by_policy as inspector
 
-    return guarded(store, partial(inspector, store.home), partial(_live_policy, store))
+    @cache
+    def live() -> LivePlay:
+        from moderation.pipeline import policy_bundle
+
+        return policy_bundle(store).header.live
+
+    return guarded(store, partial(inspector, store.home), live, live.cache_clear)
 
 
-def guarded(store: Store, make: Callable[[], Inspector], live: Callable[[], LivePlay]) -> Guarded:
-    """Guarded by an inspector, which ``make`` makes in the guard's process, and what ``live`` says."""
+def guarded(
+    store: Store,
+    make: Callable[[], Inspector],
+    live: Callable[[], LivePlay],
+    forget: Callable[[], object] = lambda: None,
+) -> Guarded:
+    """Guarded by an inspector, which ``make`` makes in the guard's process, and what ``live`` says.
+
+    ``forget`` drops what either keeps of the policy in this process.
+    """
     from moderation.live import Filing, Guardhouse
 
     filing = Filing(store, lambda: live().suspend_after)
-    return Guarded(Guard(store, Guardhouse(make), filing, live), filing)
-
-
-@cache
-def _live_policy(store: Store) -> LivePlay:
-    from moderation.pipeline import policy_bundle
-
-    return policy_bundle(store).header.live
+    return Guarded(Guard(store, Guardhouse(make), filing, live), filing, forget)

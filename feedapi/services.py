@@ -82,7 +82,7 @@ class Services:
         version = self.store.published_world(world_id).version
         with self._lock:
             if version not in self._compiled:
-                self._compiled[version] = self.store.compiled(world_id)
+                self._compiled[version] = self.store.compile_version(version)
             self._compiled.move_to_end(version)
             if len(self._compiled) > KEPT_WORLDS:
                 self._compiled.popitem(last=False)

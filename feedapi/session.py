@@ -2,7 +2,7 @@
 
 A :class:`Session` is shared by two threads. The asyncio thread writes keys and takes frames; the tick
 thread latches keys and puts frames; the guard's threads may end it. Each attribute that several touch is
-guarded by a lock, but for ``position`` and ``ending``, which are written whole.
+guarded by a lock, but for ``position``, ``holds``, ``video`` and ``ending``, which are written whole.
 """
 
 from __future__ import annotations
@@ -119,6 +119,8 @@ class Session:
         spawn: int = 0,
         version: str = "",
         grant: Grant | None = None,
+        *,
+        video: bool = False,
     ) -> None:
         self.world_id = world_id
         self.world = world
@@ -135,6 +137,10 @@ class Session:
         self.ending: Ending | None = None
         self.position = 0
         """Place in the queue, from 1; 0 plays."""
+        self.holds = 0
+        """How often its world stood still to wait for the guard."""
+        self.video = video
+        """The player's own frames go out as H.264, made by the socket that sends them."""
         self.name = secrets.token_hex(6)
         """What reports call it; no secret."""
         self.token = secrets.token_urlsafe(18)
@@ -207,10 +213,17 @@ class Session:
         with self._lock:
             self._watching.remove(slot)
 
-    def taken_up(self, wake: Callable[[], None]) -> None:
+    @property
+    def wants_jpeg(self) -> bool:
+        """Whether somebody gets its frames as JPEG: all who watch do."""
+        with self._lock:
+            return not self.video or bool(self._watching)
+
+    def taken_up(self, wake: Callable[[], None], *, video: bool = False) -> None:
         """Another socket goes on with it: no key is held, nothing is in flight."""
         with self._lock:
             self._held = self._tapped = Key(0)
+        self.video = video
         self.own.wake = wake
         self.own.clear()
 
@@ -219,6 +232,12 @@ class Session:
         if position != self.position:
             self.position = position
             self.own.wake()
+
+    def hold(self) -> None:
+        """Say that its world stands still until the guard has caught up."""
+        self.holds += 1
+        for slot in self._slots():
+            slot.wake()
 
     def end(self, ending: Ending) -> None:
         """Say why it is over; the first reason stays. A blank one takes back what was not sent."""

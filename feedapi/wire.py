@@ -1,27 +1,33 @@
 """The play protocol: what goes over the WebSocket of a live session, byte for byte.
 
-From the server, binary: one frame message per tick that was sent (:data:`FRAME_HEADER`, then a JPEG, then
+From the server, binary: one frame message per tick that was sent (:data:`FRAME_HEADER`, then a picture, then
 the tick's sound as int16 samples, left out when silent, then, where it was asked for, what the simulator
-shows of the same tick: :data:`BESIDE_HEADER` and two JPEGs). From the server, text: JSON notices.
+shows of the same tick: :data:`BESIDE_HEADER` and two JPEGs). The picture is a JPEG or, for whoever asked for
+it when connecting, the next access unit of an H.264 stream (Annex B). From the server, text: JSON notices.
 From the client, binary: :data:`KEYS_MESSAGE` (which keys are held), :data:`DRAWN_MESSAGE` (a frame was
-drawn), :data:`VIEW_MESSAGE` (what to show beside the frame) and :data:`REPORT_MESSAGE` (the player reports
-what is on screen).
+drawn), :data:`VIEW_MESSAGE` (what to show beside the frame), :data:`REPORT_MESSAGE` (the player reports
+what is on screen) and :data:`KEY_FRAME_MESSAGE` (the stream could not be decoded).
 All numbers are little-endian.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
-from enum import IntEnum, IntFlag
+from dataclasses import dataclass, field, replace
+from enum import IntEnum, IntFlag, StrEnum
+from typing import TYPE_CHECKING
 
 from worldmodel.constants import SAMPLES_PER_STEP
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 VERSION = 2
 FRAME_HEADER = struct.Struct("<BBHIdfffBBHIIII")
 """version, flags, events (bit n: ``worldmodel.constants.Event`` n), tick, echo of the client's input
 timestamp (ms, 0: no new input), ms that input waited for the tick, ms of the model's step, ms of encoding,
-health, keys, coins, score, steps since the spawn, bytes of the JPEG, bytes of the sound."""
+health, keys, coins, score, steps since the spawn, bytes of the picture, bytes of the sound."""
 FRAME_FIELDS = (
     "version", "flags", "events", "tick", "echo", "waitedMs", "stepMs", "encodeMs",
     "health", "keys", "coins", "score", "step", "jpegSize", "soundSize",
@@ -39,10 +45,18 @@ VIEW_MESSAGE = struct.Struct("<BB")
 """kind, what to show (bits of :class:`View`)."""
 REPORT_MESSAGE = struct.Struct("<B")
 """kind: the player reports what is on screen."""
+KEY_FRAME_MESSAGE = struct.Struct("<B")
+"""kind: the next picture must be one that needs no other."""
 DONE_FLAG = 1
 """The goal was reached; the world starts again in a moment."""
 BESIDE_FLAG = 2
 """The simulator's part follows."""
+VIDEO_FLAG = 4
+"""The picture is of an H.264 stream."""
+KEY_FLAG = 8
+"""It needs no picture before it."""
+VIDEO_CODEC = "avc1.42C01E"
+"""The stream's codec string (RFC 6381): constrained baseline, level 3."""
 
 
 class Kind(IntEnum):
@@ -52,6 +66,14 @@ class Kind(IntEnum):
     DRAWN = 2
     VIEW = 3
     REPORT = 4
+    KEY_FRAME = 5
+
+
+class Codec(StrEnum):
+    """How pictures are sent; the client asks for one when it connects."""
+
+    JPEG = "jpeg"
+    H264 = "h264"
 
 
 class Key(IntFlag):
@@ -114,6 +136,20 @@ class Report:
 
 
 @dataclass(frozen=True)
+class KeyFrame:
+    """The player's decoder needs a picture that stands alone."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """One picture of an H.264 stream."""
+
+    data: bytes
+    key: bool
+    """It needs no picture before it."""
+
+
+@dataclass(frozen=True)
 class Beside:
     """What the simulator makes of the same tick, and how far the model's is from it."""
 
@@ -163,9 +199,17 @@ class Frame:
     score: int = 0
     step: int = 0
     beside: Beside | None = None
+    picture: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
+    """(H, W, 3) RGB, for a socket that encodes it; not sent as it is."""
+    video: Video | None = None
+    """Sent in place of the JPEG."""
 
     def packed(self) -> bytes:
         flags = (DONE_FLAG if self.done else 0) | (BESIDE_FLAG if self.beside else 0)
+        picture = self.jpeg
+        if self.video is not None:
+            picture = self.video.data
+            flags |= VIDEO_FLAG | (KEY_FLAG if self.video.key else 0)
         head = FRAME_HEADER.pack(
             VERSION,
             flags,
@@ -180,10 +224,10 @@ class Frame:
             self.coins,
             self.score,
             self.step,
-            len(self.jpeg),
+            len(picture),
             len(self.sound),
         )
-        return head + self.jpeg + self.sound + (self.beside.packed() if self.beside else b"")
+        return head + picture + self.sound + (self.beside.packed() if self.beside else b"")
 
     def after(self, dropped: Frame) -> Frame:
         """This frame, also reporting what an earlier one that is not sent had to report."""
@@ -200,16 +244,19 @@ class Frame:
         if len(data) < FRAME_HEADER.size:
             raise BadMessage(f"{len(data)} bytes are too few for a frame")
         version, flags, events, tick, echo, *rest = FRAME_HEADER.unpack_from(data)
-        waited, model, encode, health, keys, coins, score, step, jpeg_size, sound_size = rest
+        waited, model, encode, health, keys, coins, score, step, picture_size, sound_size = rest
         start = FRAME_HEADER.size
-        end = start + jpeg_size + sound_size
+        end = start + picture_size + sound_size
         beside = bool(flags & BESIDE_FLAG)
         if version != VERSION or len(data) < end or (len(data) > end and not beside):
             raise BadMessage("the frame's sizes do not add up")
+        picture = data[start : start + picture_size]
+        video = Video(picture, bool(flags & KEY_FLAG)) if flags & VIDEO_FLAG else None
         return cls(
             tick=tick,
-            jpeg=data[start : start + jpeg_size],
-            sound=data[start + jpeg_size : end],
+            jpeg=b"" if video else picture,
+            video=video,
+            sound=data[start + picture_size : end],
             events=events,
             done=bool(flags & DONE_FLAG),
             echo=echo,
@@ -246,7 +293,7 @@ LAST_TICK = 2**32 - 1
 """Newer than any other."""
 
 
-def parse(data: bytes) -> Keys | Drawn | View | Report:
+def parse(data: bytes) -> Keys | Drawn | View | Report | KeyFrame:
     """A message from the client. Raises BadMessage."""
     kind = data[0] if data else 0
     if kind == Kind.KEYS and len(data) == KEYS_MESSAGE.size:
@@ -259,4 +306,6 @@ def parse(data: bytes) -> Keys | Drawn | View | Report:
         return View(data[1])
     if kind == Kind.REPORT and len(data) == REPORT_MESSAGE.size:
         return Report()
+    if kind == Kind.KEY_FRAME and len(data) == KEY_FRAME_MESSAGE.size:
+        return KeyFrame()
     raise BadMessage(f"{len(data)} bytes of kind {kind} are no message of this protocol")

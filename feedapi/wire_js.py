@@ -27,6 +27,8 @@ _NUMBERS = {
     "VERSION": wire.VERSION,
     "DONE_FLAG": wire.DONE_FLAG,
     "BESIDE_FLAG": wire.BESIDE_FLAG,
+    "VIDEO_FLAG": wire.VIDEO_FLAG,
+    "KEY_FLAG": wire.KEY_FLAG,
     "LAST_TICK": wire.LAST_TICK,
     "WINDOW": WINDOW,
 }
@@ -37,6 +39,7 @@ _LAYOUTS: Mapping[str, tuple[struct.Struct, tuple[str, ...]]] = {
     "DRAWN_MESSAGE": (wire.DRAWN_MESSAGE, ("kind", "tick")),
     "VIEW_MESSAGE": (wire.VIEW_MESSAGE, ("kind", "view")),
     "REPORT_MESSAGE": (wire.REPORT_MESSAGE, ("kind",)),
+    "KEY_FRAME_MESSAGE": (wire.KEY_FRAME_MESSAGE, ("kind",)),
 }
 
 

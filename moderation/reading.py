@@ -54,11 +54,19 @@ def sayings(found: Sequence[Detection]) -> list[tuple[str, float]]:
     All of its rows together weigh 1. So read weigh less: what else its boxes may say, and what is left
     without boxes that were hardly legible. Rows are never taken alone: ``spick`` and ``span`` are harmless.
     """
+    return [(text, 1.0 if number == 0 else OTHERWISE) for number, text in enumerate(ways(found))]
+
+
+def ways(found: Sequence[Detection]) -> dict[str, list[Detection]]:
+    """The same texts, each with the readings that it consists of."""
     most = max(Counter(d.box for d in found).values(), default=0)
-    ways = [_variant(found, number) for number in range(most)]
-    ways.append([d for d in _variant(found, 0) if d.score >= LEGIBLE])
-    texts = dict.fromkeys(" ".join(_lines(way)) for way in ways)
-    return [(text, 1.0 if number == 0 else OTHERWISE) for number, text in enumerate(filter(None, texts))]
+    taken = [_variant(found, number) for number in range(most)]
+    taken.append([d for d in _variant(found, 0) if d.score >= LEGIBLE])
+    texts: dict[str, list[Detection]] = {}
+    for way in taken:
+        texts.setdefault(" ".join(_lines(way)), way)
+    texts.pop("", None)
+    return texts
 
 
 def around(found: Sequence[Detection]) -> Box | None:
@@ -122,15 +130,27 @@ def alike(one: str, other: str) -> bool:
     return longest >= max(OVERLAP, ALIKE * min(len(a), len(b)))
 
 
-def best_readings(readings: Iterable[tuple[str, float]]) -> dict[str, str]:
-    """For each reading, the best one of the same writing: most characters read with most certainty.
+def truncated(text: str, whole: str) -> bool:
+    """Whether a reading is another one that lacks letters of a word at its end, as ``pray`` of ``spray``."""
+    part = _plain(text) in _plain(whole)
+    return part and not set(text.casefold().split()) <= set(whole.casefold().split())
 
-    ``readings`` are (text, score 0..1) of neighbouring frames; a text may come several times.
+
+def best_readings(readings: Iterable[tuple[str, float]]) -> dict[str, str]:
+    """For each reading, the best one of the same writing.
+
+    That is the one that most of them bear out, by being the same or a part of it: what stands there is read
+    again and again, and what is misread, or read into a texture beside it, each time otherwise. Of those that
+    are borne out as often, it is the one with most characters, read with most certainty. ``readings`` are
+    (text, score 0..1) of neighbouring frames; a text may come several times.
     """
     worth: dict[str, float] = {}
+    times: Counter[str] = Counter()
     for text, score in readings:
         worth[text] = max(worth.get(text, 0.0), score * len(_plain(text)))
-    ranked = sorted(worth, key=lambda text: (-worth[text], text))
+        times[_plain(text)] += 1
+    borne_out = {text: sum(n for part, n in times.items() if part in _plain(text)) for text in worth}
+    ranked = sorted(worth, key=lambda text: (-borne_out[text], -worth[text], text))
     return {text: next(best for best in ranked if best == text or alike(text, best)) for text in ranked}
 
 

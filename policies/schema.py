@@ -151,7 +151,8 @@ class LivePlay(_Strict):
     suspend_after: int = Field(default=1, ge=1, le=1000)
     """Sessions that showed a violation before the world version is suspended."""
     patience: float = Field(default=10.0, ge=1, le=120)
-    """Seconds by which the detectors may lag behind what is shown before play ends."""
+    """Seconds by which the detectors may lag behind what is shown. Worlds stand still before that; play ends
+    where no verdict comes for three times as long."""
 
 
 class DetectorUse(_Strict):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +17,9 @@ from moderation import scan
 from moderation.detectors.base import Detection, Detector, DetectorCard, Picture, Sound
 from moderation.detectors.flash import Flash
 from moderation.live import Inspector
-from moderation.store import Store
+from moderation.policy_changes.bundles import keep, live_bundle
+from moderation.store import Store, open_store
+from moderation.store.bundles import find_bundles, set_bundle_status
 from policies.bundle import Bundle, load_bundle
 from policies.schema import LivePlay
 from worldmodel.package import WorldPackage, load_package
@@ -78,11 +82,19 @@ class Redness(Detector[Picture]):
         return [[Detection("red", red_share(item.pixels), item.at, item.at)] for item in batch]
 
 
-class Slow(Redness):
-    """As slow as a detector on a machine that has too much to do."""
+class Stuck(Redness):
+    """It began to look and does not come back, as a detector whose process was stopped."""
 
     def predict(self, batch: Sequence[Picture]) -> list[list[Detection]]:
-        time.sleep(3)
+        time.sleep(120)
+        return super().predict(batch)
+
+
+class Sluggish(Redness):
+    """Slower than play brings new views, but it gets on: what a guard is on a machine that is too busy."""
+
+    def predict(self, batch: Sequence[Picture]) -> list[list[Detection]]:
+        time.sleep(1.2)
         return super().predict(batch)
 
 
@@ -118,10 +130,10 @@ def red_share(pixels: np.ndarray) -> float:
     return float(((red > 180) & (green < 90) & (blue < 90)).mean())
 
 
-def bundle() -> Bundle:
+def bundle(text: str = POLICY) -> Bundle:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "policy.yaml"
-        path.write_text(POLICY)
+        path.write_text(text)
         return load_bundle(path)
 
 
@@ -130,8 +142,32 @@ def inspector(redness: Callable[[], Detector[Picture]] = Redness) -> Inspector:
     return Inspector(scan.Detectors.of([redness(), Illiterate(), Deaf(), Flash()]), bundle())
 
 
-def slow_inspector() -> Inspector:
-    return inspector(Slow)
+def stuck_inspector() -> Inspector:
+    return inspector(Stuck)
+
+
+def sluggish_inspector() -> Inspector:
+    return inspector(Sluggish)
+
+
+def stored_inspector(home: Path) -> Inspector:
+    """By the policy that is live in a store."""
+    with closing(open_store(home)) as store:
+        live = live_bundle(store)
+    assert live is not None
+    return Inspector(scan.Detectors.of([Redness(), Illiterate(), Deaf(), Flash()]), live)
+
+
+def make_live(store: Store, folder: Path, text: str) -> None:
+    """Let a policy be the live one of a store."""
+    path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:8]}.yaml"
+    path.write_text(text)
+    made = load_bundle(path)
+    with store.writing() as tx:
+        keep(tx, made, path)
+        for one in find_bundles(tx.connection, "live"):
+            set_bundle_status(tx.connection, one.sha256, "retired", "ada", backtest=None)
+        set_bundle_status(tx.connection, made.sha256, "live", "grace", backtest=None)
 
 
 def broken_inspector() -> Inspector:

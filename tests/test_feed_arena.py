@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import cv2
 import numpy as np
 import pytest
 
 from feedapi import arena as arena_module
-from feedapi.arena import Arena, ArenaFull, encode_jpeg, encode_sound
+from feedapi.arena import Arena, ArenaFull
+from feedapi.encoding import encode_jpeg, encode_sound
 from feedapi.session import Session
 from feedapi.wire import Close, Frame, Key, Keys
 from tests.small_worlds import small_world
@@ -225,6 +227,26 @@ def test_a_model_that_cannot_be_loaded_ends_the_session_and_may_be_tried_again()
     assert unlucky.ending.code is Close.INTERNAL_ERROR
     assert newest(lucky).tick >= 1
     here.close()
+
+
+def test_in_a_thin_tick_all_worlds_step_and_every_other_player_gets_a_frame_that_tells_both(
+    arena: Arena,
+) -> None:
+    sessions = [player(), player()]
+    for session in sessions:
+        arena.join(session)
+    for session in sessions:
+        newest(session)
+    arena.pace.predict = lambda rows, *, thin: 9.0  # type: ignore[method-assign]
+    until(lambda: arena.pace.thin)
+
+    got = [[newest(session) for _ in range(8)][2:] for session in sessions]  # the first was there before
+
+    for frames in got:
+        assert all(after.tick - before.tick >= 2 for before, after in pairwise(frames))
+        assert all(after.step - before.step == after.tick - before.tick for before, after in pairwise(frames))
+    even = [{frame.tick % 2 for frame in frames} for frames in got]
+    assert all(len(one) == 1 for one in even)
 
 
 def test_closing_ends_every_session_and_the_thread(arena: Arena) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from socket import SHUT_RDWR
 
 import cv2
 import httpx
@@ -16,15 +19,27 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from bots.recorder import regenerate
-from feedapi.guarding import Guarded
+from feedapi.guarding import Guarded, by_policy
 from feedapi.wire import DRAWN_MESSAGE, KEYS_MESSAGE, REPORT_MESSAGE, Close, Frame, Key, Kind
 from moderation.states import WorldState
 from moderation.store import Store, live, open_store
+from moderation.store.bundles import find_bundles, set_bundle_status
 from moderation.store.live import LiveReport, ReportKind
 from policies.types import Source
 from tests.feed_home import Running, add_world, package, running
-from tests.guarded import broken_inspector, guards, poster_world, red_share, slow_inspector
+from tests.guarded import (
+    POLICY,
+    broken_inspector,
+    guards,
+    make_live,
+    poster_world,
+    red_share,
+    sluggish_inspector,
+    stored_inspector,
+    stuck_inspector,
+)
 from tests.test_feed_play import frames, until
+from worldmodel.constants import FPS
 from worldmodel.simulator import Simulator
 
 RED, DULL = (230, 20, 20), (40, 90, 160)
@@ -178,13 +193,99 @@ def test_a_detector_that_fails_ends_play(store: Store) -> None:
     assert got[-1].jpeg == b""
 
 
-def test_detectors_that_lag_too_far_behind_end_play(store: Store) -> None:
+def test_detectors_that_give_no_verdict_at_all_end_play(store: Store) -> None:
     publish(store, "Blue Meadow", DULL)
     with (
-        guarded_play(store, make=slow_inspector, patience=1) as server,
+        guarded_play(store, make=stuck_inspector, patience=1) as server,
         connect(address(server, "blue-meadow")) as socket,
     ):
         assert played(socket)[1] == Close.UNGUARDED
+
+
+def test_a_guard_that_is_too_slow_makes_worlds_wait_and_lets_nobody_in_but_ends_nothing(store: Store) -> None:
+    publish(store, "Blue Meadow", DULL)
+    with (
+        guarded_play(store, make=sluggish_inspector, patience=5) as server,
+        connect(address(server, "blue-meadow")) as first,
+    ):
+        first.send(KEYS_MESSAGE.pack(Kind.KEYS, Key.RIGHT, 1.0))
+        before, told = until_told(first, "held")
+        with connect(address(server, "blue-meadow")) as second:
+            waits = until_told(second, "queue")[1]
+        after = frames(first, 5, seconds=60)
+
+    assert (told, waits) == ({"type": "held"}, {"type": "queue", "position": 1})
+    assert 0 < after[0].step - before[-1].step < FPS, "the world stood still meanwhile"
+
+
+def until_told(socket: ClientConnection, what: str) -> tuple[list[Frame], dict[str, object]]:
+    """The frames before a notice, and the notice."""
+    got: list[Frame] = []
+    while True:
+        data = socket.recv(timeout=60)
+        if isinstance(data, bytes):
+            got.append(Frame.unpacked(data))
+            socket.send(DRAWN_MESSAGE.pack(Kind.DRAWN, got[-1].tick))
+        elif (told := json.loads(data))["type"] == what:
+            return got, told
+
+
+def test_a_held_player_who_loses_the_connection_is_parked_and_comes_back(store: Store) -> None:
+    publish(store, "Blue Meadow", DULL)
+    with guarded_play(store, make=sluggish_inspector, patience=5) as server:
+        with connect(address(server, "blue-meadow")) as socket:
+            token = json.loads(socket.recv(timeout=60))["resume"]
+            socket.send(KEYS_MESSAGE.pack(Kind.KEYS, Key.RIGHT, 1.0))
+            before = until_told(socket, "held")[0][-1]
+            socket.socket.shutdown(SHUT_RDWR)
+        back = server.socket(f"/v1/worlds/blue-meadow/play?resume={token}")
+        with connect(back) as socket:
+            after = frames(socket, 3, seconds=60)[0]
+
+    assert 0 < after.step - before.step < FPS
+
+
+def test_a_policy_that_becomes_live_is_obeyed_by_those_who_play_already(tmp_path: Path, store: Store) -> None:
+    publish(store, "Red Meadow", RED)
+    make_live(store, tmp_path, POLICY.replace("0.1", "0.9").replace("0.06", "0.8"))
+    with (
+        guarded_play(store, make=partial(stored_inspector, store.home)) as server,
+        connect(address(server, "red-meadow")) as socket,
+    ):
+        assert len(frames(socket, 30, seconds=60)) == 30, "not red enough for the policy"
+        process = guard_of(server)
+
+        make_live(store, tmp_path, POLICY)
+
+        assert played(socket)[1:] == (Close.GUARDED, "not allowed here: red")
+        assert guard_of(server) == process, "it remembers what it has seen"
+
+
+def test_where_the_new_policy_cannot_be_had_nobody_plays_on(tmp_path: Path, store: Store) -> None:
+    publish(store, "Blue Meadow", DULL)
+    make_live(store, tmp_path, POLICY)
+    with (
+        guarded_play(store, make=partial(stored_inspector, store.home)) as server,
+        connect(address(server, "blue-meadow")) as socket,
+    ):
+        frames(socket, 5, seconds=60)
+        with store.writing() as tx:
+            (now,) = find_bundles(tx.connection, "live")
+            set_bundle_status(tx.connection, now.sha256, "retired", "ada", backtest=None)
+
+        assert played(socket)[1] == Close.UNGUARDED
+
+
+def test_what_the_policy_says_of_live_play_is_read_anew(tmp_path: Path, store: Store) -> None:
+    make_live(store, tmp_path, POLICY)
+    here = by_policy(store)
+    before = here.guard._live().patience
+
+    make_live(store, tmp_path, POLICY.replace("coverage:", "live: {patience: 33}\ncoverage:"))
+    here.renew()
+
+    assert (before, here.guard._live().patience) == (10, 33)
+    here.close()
 
 
 def test_a_dead_guard_ends_play_and_is_replaced_for_the_next_player(store: Store) -> None:
@@ -214,7 +315,7 @@ def test_what_a_dead_guard_had_seen_is_looked_at_again(store: Store) -> None:
 def guard_of(server: Running) -> int:
     guarded: Guarded | None = server.services.guarded
     assert guarded is not None
-    process = guarded.guard._house.process
+    process = guarded.guard.process
     assert process is not None
     return process
 

@@ -135,3 +135,20 @@ def test_a_missing_weights_file_says_how_to_get_it(tmp_path: Path) -> None:
 def test_an_unknown_model_is_named() -> None:
     with pytest.raises(ValueError, match="'dreamer'"):
         load_model("dreamer")
+
+
+def test_frames_are_the_same_on_any_number_of_threads(
+    model: NeuralWorldModel, worlds: list[CompiledWorld]
+) -> None:
+    state = model.spawn([worlds[row % len(worlds)] for row in range(21)], list(range(21)))
+    for step in range(12):
+        state, _ = model.step(state, torch.arange(21) % (step + 1) % 8, render=False)
+    alone = model.render(state)
+
+    for threads in (2, 3):
+        model.render_on(threads)
+        assert torch.equal(model.render(state), alone)
+        assert torch.equal(model.render(state[:1]), alone[:1])
+    model.render_on(1)
+    with pytest.raises(ValueError, match="one thread or more, not 0"):
+        model.render_on(0)

@@ -289,6 +289,30 @@ class TestReading:
         assert set(best.values()) == {"STAY AWAY FROM HERE", "shop"}
         assert best["shop"] == "shop"
 
+    def test_what_is_read_again_stands_against_a_longer_reading_with_a_texture_in_it(self) -> None:
+        readings = [
+            ("KILL 00 YOJRSELF", 1.0),
+            ("KILL YOURSELF", 1.0),
+            ("KILL YOURSELF", 0.97),
+            ("KILL YOUR", 1.0),
+        ]
+
+        assert reading.best_readings(readings)["KILL 00 YOJRSELF"] == "KILL YOURSELF"
+
+    @pytest.mark.parametrize(
+        ("text", "whole", "truncated"),
+        [
+            ("pray", "spray can", True),
+            ("spray can", "spray can 00", False),
+            ("spray", "00 spray", False),
+            ("can", "may", False),
+        ],
+    )
+    def test_a_reading_that_lacks_letters_of_a_word_is_truncated(
+        self, text: str, whole: str, truncated: bool
+    ) -> None:
+        assert reading.truncated(text, whole) is truncated
+
 
 class TestLooking:
     def test_a_detector_that_fails_leaves_a_failed_run_and_no_finding(self) -> None:
@@ -626,3 +650,49 @@ def test_a_few_letters_that_are_hardly_legible_count_for_less(text: str, sure: f
     report = scan.conclude([play], [scan.Looked(seen, {0: 0})], {}, known)
 
     assert [f.score for f in report.findings if f.label == "slur"] == [pytest.approx(0.9 * share)]
+
+
+def readings_of(*views: list[tuple[str, float, int, int]]) -> list[scan.Looked]:
+    """What the reader found in views that follow each other: text, score, left and right edge of each box."""
+    seen = {
+        number: {"ocr": [Detection("text", s, 0, 0, (x0, 40, x1, 60), text) for text, s, x0, x1 in view]}
+        for number, view in enumerate(views)
+    }
+    return [scan.Looked(seen, {number: number for number in seen})]
+
+
+def slurs_in(*views: list[tuple[str, float, int, int]]) -> list[float]:
+    """Scores of what a detector that takes offence at foo finds in views of half a second each."""
+    known = replace(detectors(), words=(Rude(),))
+    play = scan.Shown("p", np.repeat(np.arange(len(views), dtype=np.int32), FPS // 2), ())
+    report = scan.conclude([play], readings_of(*views), {}, known)
+    return sorted({round(f.score, 3) for f in report.findings if f.label == "slur"})
+
+
+def test_a_texture_that_the_frames_edge_cuts_takes_nothing_from_words_that_it_does_not() -> None:
+    beside = [("00", 0.6, 0, 14), ("foo fighters", 1.0, 30, 90)]
+
+    assert slurs_in(beside)[-1] == pytest.approx(0.9 * reading.OTHERWISE)
+
+
+def test_what_two_views_read_whole_counts_beside_a_longer_reading_of_the_neighbourhood() -> None:
+    whole, misread = [("big foo hall", 1.0, 30, 90)], [("big 00 fuo hall ahead", 1.0, 20, 100)]
+
+    assert slurs_in(whole, misread, whole, misread) == [pytest.approx(0.9)]
+
+
+class Curt(Rude):
+    """Takes offence at the word alone."""
+
+    def predict(self, batch: Sequence[Text]) -> list[list[Detection]]:
+        return [[Detection("slur", 0.9)] if "foo" in item.text.split() else [] for item in batch]
+
+
+def test_a_word_that_lacks_letters_in_several_views_is_not_one_of_its_own() -> None:
+    known = replace(detectors(), words=(Curt(),))
+    partly, whole = [("foo d hall", 1.0, 30, 90)], [("xfoo d hall", 1.0, 20, 100)]
+    play = scan.Shown("p", np.repeat(np.arange(3, dtype=np.int32), FPS // 2), ())
+
+    report = scan.conclude([play], readings_of(partly, whole, partly), {}, known)
+
+    assert [f for f in report.findings if f.label == "slur"] == []

@@ -1,8 +1,8 @@
 // One live session's socket: takes frames, draws each newest one, tells the server what is drawn, sends keys.
 
-import { drawnMessage, keysMessage, parseFrame, reportMessage, viewMessage } from "./wire.js";
-
-const picture = (jpeg) => createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
+import { KEY_FLAG, VIDEO_FLAG } from "./protocol.js";
+import { Pictures } from "./video.js";
+import { drawnMessage, keyFrameMessage, keysMessage, parseFrame, reportMessage, viewMessage } from "./wire.js";
 
 export class Live {
   /**
@@ -13,6 +13,7 @@ export class Live {
    */
   constructor(path, { contexts, heard, shown, painted, closed, told = () => {} }) {
     Object.assign(this, { contexts, heard, shown, painted, newest: 0 });
+    this.pictures = new Pictures(() => this.send(keyFrameMessage()));
     const address = new URL(path, location.href);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     this.socket = new WebSocket(address);
@@ -24,6 +25,7 @@ export class Live {
     this.socket.addEventListener("close", (event) => {
       if (this.over) return;
       this.over = true; // a frame that is still being decoded must not paint over why it ended
+      this.pictures.close();
       closed(event);
     });
   }
@@ -33,13 +35,19 @@ export class Live {
     this.heard(frame.sound);
     const wanted = { frame: frame.jpeg, truth: frame.beside?.jpeg, difference: frame.beside?.difference };
     const named = Object.entries(wanted).filter(([name, jpeg]) => jpeg && this.contexts[name]);
-    const bitmaps = await Promise.all(named.map(([, jpeg]) => picture(jpeg)));
+    const video = (frame.flags & VIDEO_FLAG) !== 0;
+    const key = (frame.flags & KEY_FLAG) !== 0;
+    const bitmaps = await Promise.all(
+      named.map(([name, data]) =>
+        this.pictures.decode({ tick: frame.tick, data, video: video && name === "frame", key }),
+      ),
+    );
     if (frame.tick > this.newest && !this.over && !this.dark) {
       this.newest = frame.tick;
-      named.forEach(([name], index) => this.contexts[name].drawImage(bitmaps[index], 0, 0));
+      named.forEach(([name], index) => bitmaps[index] && this.contexts[name].drawImage(bitmaps[index], 0, 0));
       this.shown(frame);
     }
-    for (const bitmap of bitmaps) bitmap.close();
+    for (const bitmap of bitmaps) bitmap?.close();
     requestAnimationFrame((now) => this.paint(frame, now));
   }
 
@@ -76,6 +84,7 @@ export class Live {
 
   leave() {
     this.over = true;
+    this.pictures.close();
     this.socket.close();
   }
 }

@@ -3,6 +3,7 @@
 import { Controls } from "./controls.js";
 import { hearts, Live, muteButton, Pace } from "./live.js";
 import { Speaker } from "./sound.js";
+import { wantedCodec } from "./video.js";
 import { CLOSE } from "./wire.js";
 
 const CLOSED = {
@@ -54,8 +55,8 @@ async function start() {
   }
 }
 
-function connect(path) {
-  live = new Live(path, {
+async function connect(path) {
+  live = new Live(`${path}&video=${await wantedCodec()}`, {
     contexts,
     shown: show,
     told,
@@ -69,6 +70,10 @@ function told(message) {
   if (message.type === "hello") resume = message.resume;
   if (message.type === "queue") {
     notice(message.position ? `All places are taken. You are number ${message.position} in the queue.` : "Your turn…");
+  }
+  if (message.type === "held") {
+    document.documentElement.dataset.held = "yes"; // the picture is covered until the next one comes
+    notice("Looking ahead, one moment…");
   }
 }
 
@@ -93,6 +98,7 @@ function show(frame) {
   tries = 0;
   notice(frame.done ? "You made it!" : "");
   document.documentElement.dataset.live = "yes";
+  document.documentElement.dataset.held = "no";
   canvas.dataset.tick = frame.tick;
   byId("health").textContent = hearts(frame.health);
   byId("coins").textContent = frame.coins;

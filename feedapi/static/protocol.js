@@ -3,11 +3,13 @@
 export const VERSION = 2;
 export const DONE_FLAG = 1;
 export const BESIDE_FLAG = 2;
+export const VIDEO_FLAG = 4;
+export const KEY_FLAG = 8;
 export const LAST_TICK = 4294967295;
 export const WINDOW = 3;
 export const KEY = { LEFT: 1, RIGHT: 2, UP: 4, DOWN: 8, INTERACT: 16 };
 export const VIEW = { BESIDE: 1, LINE_UP: 2 };
-export const KIND = { KEYS: 1, DRAWN: 2, VIEW: 3, REPORT: 4 };
+export const KIND = { KEYS: 1, DRAWN: 2, VIEW: 3, REPORT: 4, KEY_FRAME: 5 };
 export const CLOSE = { INTERNAL_ERROR: 1011, TRY_AGAIN_LATER: 1013, BAD_MESSAGE: 4400, BAD_TICKET: 4401, GUARDED: 4403, NOT_PUBLISHED: 4404, UNGUARDED: 4503 };
 export const FRAME_HEADER = {
   size: 48,
@@ -64,6 +66,12 @@ export const VIEW_MESSAGE = {
   },
 };
 export const REPORT_MESSAGE = {
+  size: 1,
+  fields: {
+    kind: [0, "Uint8"],
+  },
+};
+export const KEY_FRAME_MESSAGE = {
   size: 1,
   fields: {
     kind: [0, "Uint8"],

@@ -1,8 +1,8 @@
 // The play protocol on the browser's side; feedapi/wire.py says what each byte means.
 
 import {
-  BESIDE_FLAG, BESIDE_HEADER, DONE_FLAG, DRAWN_MESSAGE, FRAME_HEADER, KEYS_MESSAGE, KIND, REPORT_MESSAGE, VERSION,
-  VIEW_MESSAGE,
+  BESIDE_FLAG, BESIDE_HEADER, DONE_FLAG, DRAWN_MESSAGE, FRAME_HEADER, KEY_FRAME_MESSAGE, KEYS_MESSAGE, KIND,
+  REPORT_MESSAGE, VERSION, VIEW_MESSAGE,
 } from "./protocol.js";
 
 export { CLOSE, KEY, VIEW } from "./protocol.js";
@@ -55,6 +55,9 @@ export const drawnMessage = (tick) => packed(DRAWN_MESSAGE, { kind: KIND.DRAWN, 
 
 /** The message that says what to show beside the frame. */
 export const viewMessage = (view) => packed(VIEW_MESSAGE, { kind: KIND.VIEW, view });
+
+/** The message that asks for a picture that can be decoded alone. */
+export const keyFrameMessage = () => packed(KEY_FRAME_MESSAGE, { kind: KIND.KEY_FRAME });
 
 /** The message that reports what is on the canvas. */
 export const reportMessage = () => packed(REPORT_MESSAGE, { kind: KIND.REPORT });

@@ -29,13 +29,24 @@ if TYPE_CHECKING:
 
 MakeInspector: TypeAlias = Callable[[], Inspector]
 """Called in the child, so it must be importable there."""
+Item: TypeAlias = tuple[int, Moment] | None
+"""A moment with its number, or None: take the policy anew."""
 NEW_AT_ONCE = 6
-"""New frames that detectors see together: more would be cheaper, and the first verdict would come later."""
+"""New frames that detectors see together, at most: more would be cheaper, and the first verdict would come
+later."""
+MOST_AT_ONCE = 60
+"""Moments that are judged together, at most."""
+ANSWER_WITHIN = 1.0
+"""Seconds that a look should take: on a machine that has too much to do, fewer frames go together. The first
+goes alone, since nobody knows yet."""
+LOAD_OVER = 10.0
+"""Seconds over which the load is measured."""
 START_WITHIN = 120.0
 """Seconds in which all weights must be loaded."""
 STOP_WITHIN = 5.0
-POLITE = 5
-"""Niceness of the process: where cores are short, ticks come before verdicts, which may wait for a while."""
+POLITE = 2
+"""Niceness of the process: where cores are short, ticks come before verdicts, which may wait for a while. Not
+more than that: at 5 it got a twentieth of a core on a machine with twenty other busy threads."""
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +70,12 @@ def by_policy(home: Path | None = None) -> Inspector:
     from moderation.store import open_store
 
     torch.set_num_threads(1)
-    bundle = policy_bundle(None if home is None else open_store(home))
+    store = None if home is None else open_store(home)
+    try:
+        bundle = policy_bundle(store)
+    finally:
+        if store is not None:
+            store.close()
     return Inspector(live_detectors(bundle), bundle)
 
 
@@ -69,10 +85,13 @@ class Guardhouse:
     def __init__(self, make: MakeInspector = by_policy) -> None:
         self._make = make
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[int, Moment]] = deque()
+        self._waiting: deque[Item] = deque()
         self._sent_at: deque[tuple[int, float]] = deque()
+        self._worked: deque[tuple[float, float]] = deque()
+        """When an answer came, and the seconds of work behind it: the last LOAD_OVER."""
+        self._heard_at = 0.0
         self.generation = 0
-        """Counts the processes: what one has seen, the next one does not know."""
+        """Counts the processes, and what made one forget: what the last has seen, the next does not know."""
         self._numbers = 0
         self._answered = 0
         self._ready = False
@@ -96,6 +115,7 @@ class Guardhouse:
                 self._process.kill()
             self._waiting.clear()
             self._sent_at.clear()
+            self._worked.clear()
             self._ready, self._failure, self._stopping = False, None, False
             self.generation += 1
             context = multiprocessing.get_context("spawn")
@@ -127,6 +147,16 @@ class Guardhouse:
             self._changed.notify_all()
             return self._numbers
 
+    def renew(self) -> None:
+        """Let a process that runs judge by the policy that is in force now, as soon as it has loaded it.
+
+        It remembers what it has seen, unless other detectors must look: then all is new again.
+        """
+        with self._changed:
+            if self._process is not None and self._failure is None:
+                self._waiting.append(None)
+                self._changed.notify_all()
+
     @property
     def answered(self) -> int:
         """Number of the last moment that was judged."""
@@ -141,6 +171,17 @@ class Guardhouse:
         """Seconds since the oldest moment that waits for its verdict was submitted."""
         with self._changed:
             return time.monotonic() - self._sent_at[0][1] if self._sent_at else 0.0
+
+    def silence(self) -> float:
+        """Seconds without an answer while a moment waits for one."""
+        with self._changed:
+            return time.monotonic() - max(self._sent_at[0][1], self._heard_at) if self._sent_at else 0.0
+
+    def load(self) -> float:
+        """Share of the last LOAD_OVER seconds that the process worked."""
+        with self._changed:
+            begin = time.monotonic() - LOAD_OVER
+            return sum(seconds for at, seconds in self._worked if at > begin) / LOAD_OVER
 
     def stop(self) -> None:
         """End the process; nothing is told after that."""
@@ -165,7 +206,7 @@ class Guardhouse:
         except (OSError, ValueError):
             self._lost(pipe, "the guard's process has ended")
 
-    def _next(self, pipe: Connection) -> list[tuple[int, Moment]] | None:
+    def _next(self, pipe: Connection) -> list[Item] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._over(pipe))
             if self._over(pipe):
@@ -180,23 +221,29 @@ class Guardhouse:
     def _receive(self, pipe: Connection) -> None:
         try:
             while not self._over(pipe):
-                number, verdict = pipe.recv()
+                number, verdict, took = pipe.recv()
                 if verdict.error is not None:
                     self._lost(pipe, verdict.error)
                     return
+                if verdict.forgot:
+                    self.generation += 1
                 if verdict.judgements:
                     self.told(verdict)
-                self._answer(number)
+                self._answer(number, took)
         except (EOFError, OSError):
             self._lost(pipe, "the guard's process has ended")
         except Exception as error:
             log.exception("a verdict could not be carried out")
             self._lost(pipe, f"{type(error).__name__}: {error}")
 
-    def _answer(self, number: int) -> None:
+    def _answer(self, number: int, took: float) -> None:
         with self._changed:
             self._ready = True
             self._answered = number
+            self._heard_at = time.monotonic()
+            self._worked.append((self._heard_at, took))
+            while self._worked[0][0] < self._heard_at - LOAD_OVER:
+                self._worked.popleft()
             while self._sent_at and self._sent_at[0][0] <= number:
                 self._sent_at.popleft()
             self._changed.notify_all()
@@ -228,20 +275,61 @@ def _work(pipe: Connection, make: MakeInspector) -> None:
         inspector = make()
         inspector.load()
     except Exception as error:  # noqa: BLE001 - whatever it is, the server must know
-        pipe.send((0, Verdict((), f"{type(error).__name__}: {error}")))
+        pipe.send((0, Verdict((), f"{type(error).__name__}: {error}"), 0.0))
         return
-    inbox = _Inbox(pipe)
-    pipe.send((0, Verdict(())))
-    while batch := inbox.take():
+    renewal = _Renewal(make, inspector)
+    inbox = _Inbox(pipe, renewal.begin)
+    pipe.send((0, Verdict(()), 0.0))
+    most = 1
+    while batch := inbox.take(most):
         numbers, moments = zip(*batch, strict=True)
-        pipe.send((numbers[-1], inspector.inspect(moments)))
+        began = time.monotonic()
+        verdict = renewal.inspector().inspect(moments)
+        took = time.monotonic() - began
+        pipe.send((numbers[-1], verdict, took))
+        if new := sum(glance.new for moment in moments for glance in moment.glances):
+            most = max(1, min(NEW_AT_ONCE, int(ANSWER_WITHIN * new / took)))
+
+
+class _Renewal:
+    """The inspector in use. Another is made and loaded in a thread, while this one goes on."""
+
+    def __init__(self, make: MakeInspector, inspector: Inspector) -> None:
+        self._make = make
+        self._inspector = inspector
+        self._next: Inspector | None = None
+        self._making = threading.Lock()
+
+    def begin(self) -> None:
+        """Make the next one."""
+        threading.Thread(target=self._run, name="renewal", daemon=True).start()
+
+    def inspector(self) -> Inspector:
+        """The newest that is ready; it knows what the one before has seen."""
+        following, self._next = self._next, None
+        if following is not None:
+            following.take_over(self._inspector)
+            self._inspector = following
+        return self._inspector
+
+    def _run(self) -> None:
+        with self._making:
+            try:
+                following = self._make()
+                following.load(self._inspector)
+            except Exception as error:
+                log.exception("the new policy could not be loaded")
+                self._inspector.refuse(f"the new policy: {type(error).__name__}: {error}")
+            else:
+                self._next = following
 
 
 class _Inbox:
     """Empties the pipe in a thread, so that the server can always send."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection, renew: Callable[[], None]) -> None:
         self._pipe = pipe
+        self._renew = renew
         self._changed = threading.Condition()
         self._items: deque[tuple[int, Moment]] = deque()
         self._closed = False
@@ -250,7 +338,10 @@ class _Inbox:
     def _fill(self) -> None:
         try:
             while True:
-                item = self._pipe.recv()
+                item: Item = self._pipe.recv()
+                if item is None:
+                    self._renew()
+                    continue
                 with self._changed:
                     self._items.append(item)
                     self._changed.notify()
@@ -259,13 +350,13 @@ class _Inbox:
                 self._closed = True
                 self._changed.notify()
 
-    def take(self) -> Sequence[tuple[int, Moment]]:
-        """The next moments in order, up to ``NEW_AT_ONCE`` new frames; none when it is over."""
+    def take(self, most: int) -> Sequence[tuple[int, Moment]]:
+        """The next moments in order, up to so many new frames; none when it is over."""
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed)
             taken: list[tuple[int, Moment]] = []
             new = 0
-            while self._items and new < NEW_AT_ONCE:
+            while self._items and new < most and len(taken) < MOST_AT_ONCE:
                 taken.append(self._items.popleft())
                 new += sum(glance.new for glance in taken[-1][1].glances)
             return taken

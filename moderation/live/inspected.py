@@ -20,9 +20,6 @@ from worldmodel.constants import FPS
 
 REVIEWED = -1
 """Number of all frames that look like what the review has inspected."""
-SAME = STAND_IN
-"""Bits of 480 by which two frames of one view may differ: the distance up to which a review takes one for the
-other."""
 LOOKS_OF_A_VIEW = 64
 """After so many looks at one view the most similar of them stands for what comes: movers, not content."""
 
@@ -51,11 +48,10 @@ class Inspected:
         results = [result for result, _ in store.pieces(exploration, "costly").values()]
         looked_at = sorted({int(ordinal) for result in results for ordinal in result})
         known = scan.stand_ins(frames, looked_at)
-        views = {
-            frame.view: [(REVIEWED, np.frombuffer(frame.hash, np.uint8))]
-            for frame in frames
-            if frame.ordinal in known
-        }
+        views: dict[int, list[tuple[int, NDArray[np.uint8]]]] = {}
+        for frame in frames:
+            if frame.ordinal in known:
+                views.setdefault(frame.view, []).append((REVIEWED, np.frombuffer(frame.hash, np.uint8)))
         heard: dict[str, int] = {}
         for result, _ in store.pieces(exploration, "play").values():
             for key, one in scan.heard_from(result).items():
@@ -69,7 +65,8 @@ class Inspected:
         if looks:
             distances = [int(np.bitwise_count(hashed ^ other).sum()) for _, other in looks]
             nearest = int(np.argmin(distances))
-            if distances[nearest] <= SAME or len(looks) >= LOOKS_OF_A_VIEW:
+            # as near as a review takes one frame for another
+            if distances[nearest] <= STAND_IN or len(looks) >= LOOKS_OF_A_VIEW:
                 return looks[nearest][0], False
         number, self._frames = self._frames, self._frames + 1
         looks.append((number, hashed))

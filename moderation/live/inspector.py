@@ -99,6 +99,8 @@ class Verdict:
     judgements: tuple[Judgement, ...]
     error: str | None = None
     """A detector failed: nothing that it should have seen counts as seen."""
+    forgot: bool = False
+    """Other detectors look from here on: what was looked at is new to them."""
 
 
 class Follows(Protocol):
@@ -140,8 +142,8 @@ class _Play:
     sound: deque[NDArray[np.float32]] = field(default_factory=lambda: deque(maxlen=round(SOUND_WINDOW * FPS)))
     situations: list[Situation] = field(default_factory=list)
     measured: dict[str, Finding] = field(default_factory=dict)
-    judged: frozenset[str] = frozenset()
-    """Rules that were told before."""
+    judged: frozenset[tuple[str, str]] = frozenset()
+    """Rules that were told before, each with the condition that held: a near miss may become a violation."""
     changed: bool = False
     """Something was found since it was judged last."""
 
@@ -150,20 +152,45 @@ class Inspector:
     """Judges plays by the rules whose scope is live."""
 
     def __init__(self, detectors: scan.Detectors, bundle: Bundle) -> None:
-        self._detectors = detectors
+        self.detectors = detectors
         self._bundle = bundle
         self._plays: dict[str, _Play] = {}
         self._seen: dict[str, dict[int, scan.Seen]] = defaultdict(dict)
         self._heard: dict[str, dict[str, Heard]] = defaultdict(dict)
         self._failed: str | None = None
+        self._refused: str | None = None
+        self._forgot = False
 
-    def load(self) -> None:
-        """Load all weights. Raises ``moderation.models.ModelMissing``."""
-        self._detectors.load()
+    def load(self, before: Inspector | None = None) -> None:
+        """Load all weights, or take the detectors of the one ``before`` where they are the same.
+
+        Raises ``moderation.models.ModelMissing``.
+        """
+        if before is not None and before.detectors.sha256 == self.detectors.sha256:
+            self.detectors = before.detectors
+        self.detectors.load()
+
+    def take_over(self, before: Inspector) -> None:
+        """Go on where another one stopped, and judge all that it remembers again.
+
+        Where other detectors look, what was seen and heard is forgotten: they have not.
+        """
+        self._plays = before._plays
+        self._forgot = self.detectors is not before.detectors
+        if not self._forgot:
+            self._seen, self._heard = before._seen, before._heard
+        for play in self._plays.values():
+            play.judged, play.changed = frozenset(), True
+            if self._forgot:
+                play.followers, play.measured = self._followers(), {}
+
+    def refuse(self, why: str) -> None:
+        """From the next moment on, tell that it can no longer judge. From any thread."""
+        self._refused = why
 
     def inspect(self, moments: Sequence[Moment]) -> Verdict:
         """Take the moments in their order; what is new in all of them goes through detectors together."""
-        self._failed = None
+        self._failed, forgot, self._forgot = self._refused, self._forgot, False
         self._look(moments)
         for moment in moments:
             self._listen(moment.passages)
@@ -176,7 +203,7 @@ class Inspector:
         ]
         for name in [name for moment in moments for name in moment.ended]:
             self._plays.pop(name, None)
-        return Verdict(tuple(judgements), self._failed)
+        return Verdict(tuple(judgements), self._failed, forgot)
 
     # -- looking and listening --------------------------------------------------------------------
 
@@ -184,7 +211,7 @@ class Inspector:
         new = [(g, f) for m in moments for g, f in zip(m.glances, m.frames, strict=True) if g.new]
         if not new:
             return
-        seen, runs = scan.see([frame for _, frame in new], scan.every(self._detectors))
+        seen, runs = scan.see([frame for _, frame in new], scan.every(self.detectors))
         self._note(runs)
         for (glance, _), one in zip(new, seen, strict=True):
             self._seen[glance.version][glance.number] = one
@@ -193,7 +220,7 @@ class Inspector:
         for passage in passages:
             situation = passage.situation
             if passage.samples is not None:
-                found, run = look(self._detectors.speech, [Sound(passage.samples, SAMPLE_RATE)], Source.LIVE)
+                found, run = look(self.detectors.speech, [Sound(passage.samples, SAMPLE_RATE)], Source.LIVE)
                 self._note([run])
                 heard = Heard(situation.steps, tuple(found[0]))
                 self._heard[passage.version][situation.key] = heard
@@ -223,7 +250,7 @@ class Inspector:
             self._take(name, play, detector, _tried(follower.found, self._fail))
         begin = (len(play.shown) - len(play.sound)) / FPS
         item = Sound(np.concatenate(play.sound), SAMPLE_RATE, begin)
-        for listener in self._detectors.sounds:
+        for listener in self.detectors.sounds:
             found, run = look(listener, [item], Source.LIVE)
             self._note([run])
             self._take(name, play, listener, found[0])
@@ -239,9 +266,11 @@ class Inspector:
 
     def _play(self, name: str, version: str) -> _Play:
         if name not in self._plays:
-            followers = [(one, _follower(one)) for one in self._detectors.motions]
-            self._plays[name] = _Play(version, followers)
+            self._plays[name] = _Play(version, self._followers())
         return self._plays[name]
+
+    def _followers(self) -> Sequence[tuple[Detector[Motion], Follows]]:
+        return [(one, _follower(one)) for one in self.detectors.motions]
 
     def _note(self, runs: Iterable[DetectorRun]) -> None:
         for run in runs:
@@ -254,7 +283,7 @@ class Inspector:
     # -- judging ----------------------------------------------------------------------------------
 
     def _judge(self, name: str, play: _Play, picture: NDArray[np.uint8] | None) -> Judgement | None:
-        """None where no rule fires that did not fire before."""
+        """None where no rule fires that did not fire so before."""
         from policies.engine import decide
 
         play.changed = False
@@ -263,10 +292,9 @@ class Inspector:
             self._bundle, findings, self._runs(), Coverage(), Context(stage="live"), play.version
         )
         outcomes = _outcomes(decision)
-        fresh = outcomes.keys() - play.judged
-        if not fresh:
+        if outcomes.items() <= play.judged:
             return None
-        play.judged |= fresh
+        play.judged |= outcomes.items()
         fired = {one for rule in decision.fired for one in rule.findings}
         return Judgement(
             play=name,
@@ -294,7 +322,7 @@ class Inspector:
         )
         numbers = [n for n in dict.fromkeys(recent) if n != REVIEWED and n in known]
         looked = scan.Looked({n: known[n] for n in numbers}, {n: n for n in numbers})
-        report = scan.conclude([shown], [looked], heard, self._detectors)
+        report = scan.conclude([shown], [looked], heard, self.detectors)
         self._note(report.runs)
         later = begin / FPS
         concluded = [
@@ -305,7 +333,7 @@ class Inspector:
 
     def _runs(self) -> list[DetectorRun]:
         """All detectors: what failed has been told, and ends play by itself."""
-        cards = self._detectors.cards
+        cards = self.detectors.cards
         return [DetectorRun(one.name, one.version, Source.LIVE, 0, ok=True) for one in cards]
 
 

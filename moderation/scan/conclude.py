@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -23,6 +24,8 @@ CUT = 0.6
 Views overlap so that a board which players can walk past is seen whole as well."""
 EDGE = 2
 """Pixels."""
+TWICE = 2
+"""Views that must read the same for it to count beside the best reading of its neighbourhood."""
 SCRAP = 3
 """Letters up to which a reading that is not certain is rather of a texture: grass was once read as "Ass"."""
 
@@ -48,14 +51,16 @@ class _Stretch:
     box: tuple[int, int, int, int] | None
     cut: bool = False
     """The frame's edge goes through it, so that letters may be missing or misread."""
-    others: tuple[tuple[str, float], ...] = ()
-    """What else it may say, with the weight of what is found in that."""
+    others: tuple[tuple[str, bool], ...] = ()
+    """What else it may say, and whether the frame's edge goes through that: a texture that stands beside the
+    words is often cut where they are not."""
 
-    @property
-    def weight(self) -> float:
-        """What words found in it count for."""
+    def sayings(self) -> Iterable[tuple[str, float]]:
+        """Each text with what words found in it count for."""
         scrap = self.score < reading.LEGIBLE and sum(map(str.isalpha, self.text)) <= SCRAP
-        return CUT if self.cut or scrap else 1.0
+        yield self.text, CUT if self.cut or scrap else 1.0
+        for text, cut_too in self.others:
+            yield text, reading.OTHERWISE * (CUT if (self.cut and cut_too) or scrap else 1.0)
 
 
 def conclude(
@@ -93,17 +98,17 @@ def _reading_findings(play: Shown, group: Looked, detectors: Detectors, words: W
     stretches = []
     for ordinal, start, end in _stretches(play, group):
         found = group.seen[ordinal].get(reader.name, [])
-        (text, _), *others = reading.sayings(found) or [("", 0.0)]
-        if text:
+        if ways := reading.ways(found):
+            (text, _), *others = ways.items()
             score, box = max(d.score for d in found), reading.around(found)
-            stretches.append(_Stretch(start, end, text, score, box, cut(found) < 1, tuple(others)))
+            also = tuple((text, cut(boxes) < 1) for text, boxes in others)
+            stretches.append(_Stretch(start, end, text, score, box, cut(found) < 1, also))
     for one in _merged(_improved(stretches)):
         placed = Detection("text", one.score, one.start, one.end, one.box, one.text)
         yield finding(reader, placed, Source.PLAYTHROUGH, playthrough=play.playthrough)
-        for text, weight in ((one.text, 1.0), *one.others):
+        for text, weight in one.sayings():
             for card, said in words(text):
-                score = said.score * weight * one.weight
-                placed = Detection(said.label, score, one.start, one.end, one.box, text)
+                placed = Detection(said.label, said.score * weight, one.start, one.end, one.box, text)
                 yield finding(card, placed, Source.PLAYTHROUGH, playthrough=play.playthrough)
 
 
@@ -111,7 +116,8 @@ def _improved(stretches: Sequence[_Stretch]) -> list[_Stretch]:
     """Each with the best reading of the same writing in its neighbourhood, partial ones joined."""
     improved: list[_Stretch] = []
     for group in _neighbourhoods(stretches):
-        texts = [(one.text, one.score) for one in group]
+        # a view that comes again bears out no more than it did
+        texts = [(one.text, one.score) for one in {(one.text, one.box): one for one in group}.values()]
         joined = [
             (whole, (one.score + other.score) / 2)
             for one, other in pairwise(group)
@@ -119,9 +125,12 @@ def _improved(stretches: Sequence[_Stretch]) -> list[_Stretch]:
         ]
         best = reading.best_readings(texts + joined)
         uncut = {one.text for one in group if not one.cut} | {text for text, _ in joined}
+        again = {text for text, times in Counter(t for t, _ in texts).items() if times >= TWICE}
         for one in group:
             text = best[one.text]
-            improved.append(replace(one, text=text, cut=text not in uncut))
+            stands = one.text in again and not reading.truncated(one.text, text)
+            own = ((one.text, one.cut),) if stands and text != one.text else ()
+            improved.append(replace(one, text=text, cut=text not in uncut, others=(*own, *one.others)))
     return improved
 
 

@@ -146,6 +146,12 @@ def newest_event(store: Store) -> int:
         return int(connection.execute(select(func.max(t.events.c.id))).scalar() or 0)
 
 
+def newest_policy_event(store: Store) -> int:
+    """Number of the newest change of any policy bundle's status: while it stays, the same one is in force."""
+    with store.reading() as connection:
+        return int(connection.execute(select(func.max(t.policy_events.c.id))).scalar() or 0)
+
+
 def playable(store: Store, worlds: Collection[str]) -> set[str]:
     """Those of the worlds that are published, and made from none that was taken down."""
     with store.reading() as connection:
