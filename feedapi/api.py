@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Request, Response
 from pydantic import BaseModel
 
 from feedapi import services
@@ -77,13 +77,16 @@ def get_world(request: Request, world_id: str) -> WorldItem:
 
 
 @router.post("/worlds/{world_id}/sessions", status_code=201, responses=responses("no-such-world", "full"))
-def open_session(request: Request, response: Response, world_id: str) -> Ticket:
+def open_session(
+    request: Request, response: Response, background: BackgroundTasks, world_id: str
+) -> Ticket:
     """A ticket to play a published world; 404 for any other, 503 with Retry-After when it is full."""
     here = services.of(request)
     here.store.published_world(world_id)
     if here.arena.full:
         raise ArenaFull("all places are taken, and as many people wait as may")
     here.arena.warm_up()
+    background.add_task(here.make_ready, world_id)
     ticket, grant = here.office.issue(world_id)
     socket = f"/v1/worlds/{world_id}/play?ticket={ticket}"
     response.headers["Cache-Control"] = "no-store"

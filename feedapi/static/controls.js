@@ -1,4 +1,4 @@
-// Keyboard and touch: both end in one set of held keys, which is reported whenever it changes.
+// Keyboard, touch and gamepad: all end in one set of held keys, which is reported whenever it changes.
 import { KEY } from "./wire.js";
 const BY_CODE = {
     ArrowLeft: KEY.LEFT, KeyA: KEY.LEFT,
@@ -10,7 +10,7 @@ const BY_CODE = {
 export class Controls {
     changed;
     gesture;
-    sources = new Map(); // what holds a key (a key code or a pointer) -> the key
+    sources = new Map(); // what holds keys (a key code, a pointer, a gamepad) -> their bits
     /** changed(held, timeStamp) is called on every change; gesture() on every press. */
     constructor(changed, gesture) {
         this.changed = changed;
@@ -54,8 +54,17 @@ export class Controls {
         }
         button.addEventListener("contextmenu", (event) => event.preventDefault());
     }
-    press(source, key, at) {
-        this.sources.set(source, key);
+    /** What a source holds from now on, as bits; nothing is told where that changes nothing. */
+    hold(source, keys, at) {
+        if ((this.sources.get(source) ?? 0) === keys)
+            return;
+        if (keys === 0)
+            this.release(source, at);
+        else
+            this.press(source, keys, at);
+    }
+    press(source, keys, at) {
+        this.sources.set(source, keys);
         this.gesture();
         this.changed(this.held, at);
     }

@@ -1,4 +1,4 @@
-// Keyboard and touch: both end in one set of held keys, which is reported whenever it changes.
+// Keyboard, touch and gamepad: all end in one set of held keys, which is reported whenever it changes.
 
 import { KEY } from "./wire.js";
 
@@ -11,7 +11,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
 };
 
 export class Controls {
-  private readonly sources = new Map<string, number>(); // what holds a key (a key code or a pointer) -> the key
+  private readonly sources = new Map<string, number>(); // what holds keys (a key code, a pointer, a gamepad) -> their bits
 
   /** changed(held, timeStamp) is called on every change; gesture() on every press. */
   constructor(
@@ -56,8 +56,15 @@ export class Controls {
     button.addEventListener("contextmenu", (event) => event.preventDefault());
   }
 
-  private press(source: string, key: number, at: number): void {
-    this.sources.set(source, key);
+  /** What a source holds from now on, as bits; nothing is told where that changes nothing. */
+  hold(source: string, keys: number, at: number): void {
+    if ((this.sources.get(source) ?? 0) === keys) return;
+    if (keys === 0) this.release(source, at);
+    else this.press(source, keys, at);
+  }
+
+  private press(source: string, keys: number, at: number): void {
+    this.sources.set(source, keys);
     this.gesture();
     this.changed(this.held, at);
   }
