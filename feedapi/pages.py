@@ -16,6 +16,7 @@ from feedapi.feed import ADULT
 from feedapi.feed import of as feed_of
 from feedapi.label import Label, label_of
 from moderation.blobs import BlobMissing
+from moderation.on_device import refusal
 from moderation.store import NotPublished, PublishedWorld
 
 router = APIRouter(include_in_schema=False)
@@ -53,7 +54,9 @@ def world(request: Request, world_id: str) -> Response:
         found = store.published_world(world_id)
     except NotPublished:
         return templates.TemplateResponse(request, "missing.html", {}, status_code=404)
-    context = {"world": found, "label": _label(found), "titles": _titles(store.published())}
+    titles = _titles(store.published())
+    local = refusal(store, found) is None
+    context = {"world": found, "label": _label(found), "titles": titles, "on_device": local}
     return templates.TemplateResponse(request, "world.html", context)
 
 

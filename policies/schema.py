@@ -132,6 +132,8 @@ class LivePlay(_Strict):
     """Sessions that showed a violation before the world version is suspended."""
     patience: float = Field(default=10.0, ge=1, le=120)
     """Seconds by which the detectors may lag behind what is shown before play ends."""
+    on_device: Literal["allowed", "forbidden"] = "forbidden"
+    """Whether worlds may be played on the player's own device, where no detector watches."""
 
 
 class DetectorUse(_Strict):

@@ -32,7 +32,7 @@ def watched(browser: Browser, **options: Any) -> Iterator[Page]:
         page.on("console", lambda message: message.type == "error" and errors.append(message.text))
         yield page
     # a refusal that the page answers in words is in the console too
-    assert not [error for error in errors if not re.search("status of (404|422|503)", error)]
+    assert not [error for error in errors if not re.search("status of (403|404|422|503)", error)]
 
 
 def keep(page: Page, name: str) -> None:

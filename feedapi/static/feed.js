@@ -160,7 +160,7 @@ function begin(slide) {
     play?.leave();
     first("[data-do=play]", slide.element).hidden = true;
     document.documentElement.dataset.begun = "yes";
-    play = new Play(slide.item.id, stageOf(slide));
+    play = new Play(slide.item.id, stageOf(slide), slide.item.context);
     const ahead = slide.ticket;
     slide.ticket = null;
     void play.start(ahead);
@@ -203,7 +203,7 @@ function ready() {
         return;
     slide.element.querySelector(".waiting")?.setAttribute("loading", "eager");
     slide.asking = true;
-    askTicket(slide.item.id)
+    askTicket(slide.item.id, slide.item.context)
         .then((ticket) => (slide.ticket = ticket))
         .catch((error) => {
         if (!(error instanceof Refusal))

@@ -15,9 +15,11 @@ const SPARE = 5_000; // ms before its end, after which a ticket is not used any 
 /** Why no ticket was given, in words. */
 export class Refusal extends Error {
 }
-export async function askTicket(world) {
+/** ``context`` is that of the feed's item, where one led here. Throws Refusal. */
+export async function askTicket(world, context) {
     const path = `/v1/worlds/${encodeURIComponent(world)}/sessions`;
-    const answer = await fetch(path, { method: "POST" }).catch(() => {
+    const body = { headers: { "Content-Type": "application/json" }, body: JSON.stringify({ context }) };
+    const answer = await fetch(path, { method: "POST", ...(context === undefined ? {} : body) }).catch(() => {
         throw new Refusal("The server cannot be reached.");
     });
     if (!answer.ok) {
@@ -30,6 +32,7 @@ export const fresh = (ticket) => ticket !== null && Date.parse(ticket.expires) -
 export class Play {
     world;
     stage;
+    context;
     live = null;
     session = "";
     resume = null; // with it the session goes on after the connection was lost
@@ -37,15 +40,16 @@ export class Play {
     over = false;
     begun = false;
     again = 0;
-    constructor(world, stage) {
+    constructor(world, stage, context) {
         this.world = world;
         this.stage = stage;
+        this.context = context;
     }
     /** Begin, with a ticket that was got ahead where there is one. */
     async start(ahead = null) {
         this.stage.notice("Waking the world…");
         try {
-            const ticket = fresh(ahead) ? ahead : await askTicket(this.world);
+            const ticket = fresh(ahead) ? ahead : await askTicket(this.world, this.context);
             if (this.over)
                 return;
             this.tries = 0;

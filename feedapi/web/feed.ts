@@ -185,7 +185,7 @@ function begin(slide: Slide): void {
   play?.leave();
   first("[data-do=play]", slide.element).hidden = true;
   document.documentElement.dataset.begun = "yes";
-  play = new Play(slide.item.id, stageOf(slide));
+  play = new Play(slide.item.id, stageOf(slide), slide.item.context);
   const ahead = slide.ticket;
   slide.ticket = null;
   void play.start(ahead);
@@ -231,7 +231,7 @@ function ready(): void {
   if (slide === undefined || slide.asking || fresh(slide.ticket) || play === null) return;
   slide.element.querySelector(".waiting")?.setAttribute("loading", "eager");
   slide.asking = true;
-  askTicket(slide.item.id)
+  askTicket(slide.item.id, slide.item.context)
     .then((ticket) => (slide.ticket = ticket))
     .catch((error: unknown) => {
       if (!(error instanceof Refusal)) throw error; // it is asked for again when it is in view, and says why not

@@ -41,9 +41,11 @@ const SPARE = 5_000; // ms before its end, after which a ticket is not used any 
 /** Why no ticket was given, in words. */
 export class Refusal extends Error {}
 
-export async function askTicket(world: string): Promise<Ticket> {
+/** ``context`` is that of the feed's item, where one led here. Throws Refusal. */
+export async function askTicket(world: string, context?: string): Promise<Ticket> {
   const path = `/v1/worlds/${encodeURIComponent(world)}/sessions`;
-  const answer = await fetch(path, { method: "POST" }).catch(() => {
+  const body = { headers: { "Content-Type": "application/json" }, body: JSON.stringify({ context }) };
+  const answer = await fetch(path, { method: "POST", ...(context === undefined ? {} : body) }).catch(() => {
     throw new Refusal("The server cannot be reached.");
   });
   if (!answer.ok) {
@@ -68,13 +70,14 @@ export class Play {
   constructor(
     private readonly world: string,
     private readonly stage: Stage,
+    private readonly context?: string,
   ) {}
 
   /** Begin, with a ticket that was got ahead where there is one. */
   async start(ahead: Ticket | null = null): Promise<void> {
     this.stage.notice("Waking the world…");
     try {
-      const ticket = fresh(ahead) ? ahead : await askTicket(this.world);
+      const ticket = fresh(ahead) ? ahead : await askTicket(this.world, this.context);
       if (this.over) return;
       this.tries = 0;
       this.session = ticket.session;

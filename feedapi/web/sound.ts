@@ -51,7 +51,7 @@ export class Speaker {
 }
 
 /** The button that switches the sound off and on. */
-export function muteButton(button: HTMLElement, speaker: Speaker): void {
+export function muteButton(button: HTMLElement, speaker: Pick<Speaker, "muted" | "setMuted">): void {
   button.addEventListener("click", () => {
     speaker.setMuted(!speaker.muted);
     button.setAttribute("aria-pressed", String(speaker.muted));
