@@ -77,9 +77,7 @@ def get_world(request: Request, world_id: str) -> WorldItem:
 
 
 @router.post("/worlds/{world_id}/sessions", status_code=201, responses=responses("no-such-world", "full"))
-def open_session(
-    request: Request, response: Response, background: BackgroundTasks, world_id: str
-) -> Ticket:
+def open_session(request: Request, response: Response, background: BackgroundTasks, world_id: str) -> Ticket:
     """A ticket to play a published world; 404 for any other, 503 with Retry-After when it is full."""
     here = services.of(request)
     here.store.published_world(world_id)

@@ -1,4 +1,4 @@
-"""Packs a world for play on the device, in a process of its own: ``python -m feedapi.device_pack HOME VERSION``.
+"""Packs a world for play on the device: ``python -m feedapi.device_pack HOME VERSION``, a process of its own.
 
 Writing the graph takes half a minute and all of one core, so it is done once per model, aside from the
 server. What is written appears in one step: a file that is there is whole.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from importlib.resources import files
@@ -68,4 +69,5 @@ def _sha256(path: Path) -> str:
 
 
 if __name__ == "__main__":
+    os.nice(15)  # players come first: packing takes what they leave
     pack(Path(sys.argv[1]), sys.argv[2])

@@ -22,6 +22,7 @@ from moderation.store import NotPublished, PublishedWorld
 router = APIRouter(include_in_schema=False)
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+_IMPORTS = re.compile(r'^import .*?"\./(\w+)\.js";', re.MULTILINE | re.DOTALL)
 templates = Jinja2Templates(HERE / "templates")
 templates.env.globals["label_of"] = label_of
 
@@ -90,7 +91,7 @@ def modules(name: str) -> list[str]:
     waiting = [name]
     while waiting:
         text = (STATIC / f"{waiting.pop()}.js").read_text(encoding="utf-8")
-        new = [one for one in re.findall(r'^import .*?"\./(\w+)\.js";', text, re.M | re.S) if one not in found]
+        new = [one for one in _IMPORTS.findall(text) if one not in found]
         found += new
         waiting += new
     return found

@@ -191,7 +191,9 @@ def test_a_report_keeps_the_playthrough_once(server: Running, client: httpx.Clie
     again = client.post(f"/v1/worlds/{WORLD}/device/reports", json=report).raise_for_status().json()
 
     assert (first["kept"], again["kept"]) == (True, False)
-    (kept,) = [one for one in live.reports(server.services.store, said["version"]) if one.session == said["session"]]
+    (kept,) = [
+        one for one in live.reports(server.services.store, said["version"]) if one.session == said["session"]
+    ]
     play = server.services.store.find_playthrough(kept.playthrough).playthrough
     assert kept.kind == ReportKind.PLAYER
     assert (play.player, play.seed, play.model) == (PLAYER, int(said["about"]["seed"]) + 2, said["model"])
@@ -271,7 +273,9 @@ def test_a_flagged_view_is_never_drawn(server: Running, client: httpx.Client, pa
     store, model = server.services.store, load_model("neural")
     version, world = store.published_world("mossy-steps").version, server.services.world("mossy-steps")
     picture = model.render(model.spawn([world], [0]))[0].permute(1, 2, 0).contiguous().numpy()
-    seen = LiveReport(version, ReportKind.VIOLATION, "somebody", "p", 1, picture=store.blobs.put(png(picture)))
+    seen = LiveReport(
+        version, ReportKind.VIOLATION, "somebody", "p", 1, picture=store.blobs.put(png(picture))
+    )
     with store.writing() as tx:
         live.add_report(tx, "e", seen)
     start(client, "mossy-steps")

@@ -17,6 +17,7 @@ from tests.feed_home import Running, add_world, fill, move, running
 from tests.feed_pages import LIVE, PHONE, keep, until, watched
 from tests.guarded import guards, poster_world
 
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Running]:
     fill(tmp_path / "home", {"Sunny Meadow": "published", "Hidden Meadow": "rejected"})

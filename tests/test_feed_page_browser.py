@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request
 
 from feedapi.pages import FIRST, STATIC, modules
 from tests.axe import violations_in_both_schemes
@@ -27,7 +27,8 @@ SHIFTS = """
     }).observe({ type: "layout-shift", buffered: true });
 """
 GAMEPAD = """
-    window.pad = { mapping: "standard", axes: [0, 0], buttons: Array.from({ length: 17 }, () => ({ pressed: false })) };
+    const buttons = Array.from({ length: 17 }, () => ({ pressed: false }));
+    window.pad = { mapping: "standard", axes: [0, 0], buttons };
     navigator.getGamepads = () => [window.pad, null, null, null];
 """
 
@@ -86,7 +87,9 @@ def test_the_first_world_plays_as_the_page_opens(server: Running, page: Page) ->
     keep(page, "feed")
 
 
-@pytest.mark.parametrize(("on", "back"), [("PageDown", "PageUp"), ("j", "k"), ("Shift+ArrowDown", "Shift+ArrowUp")])
+@pytest.mark.parametrize(
+    ("on", "back"), [("PageDown", "PageUp"), ("j", "k"), ("Shift+ArrowDown", "Shift+ArrowUp")]
+)
 def test_keys_bring_the_next_world_and_the_one_before(
     server: Running, page: Page, on: str, back: str
 ) -> None:
@@ -101,7 +104,9 @@ def test_keys_bring_the_next_world_and_the_one_before(
 
     assert second != first
     assert title(page) == first
-    assert [session.world_id for session in server.services.arena.members()] == [first.lower().replace(" ", "-")]
+    assert [session.world_id for session in server.services.arena.members()] == [
+        first.lower().replace(" ", "-")
+    ]
 
 
 def test_the_wheel_turns_one_world_at_a_time(server: Running, page: Page) -> None:
@@ -169,7 +174,12 @@ def test_more_worlds_are_asked_for_on_the_way_and_the_end_says_so(server: Runnin
 
 def test_what_was_seen_and_played_is_told_to_the_ranking(server: Running, page: Page) -> None:
     told: list[dict[str, str]] = []
-    page.on("request", lambda one: told.extend(one.post_data_json["items"]) if "interactions" in one.url else None)
+
+    def listen(request: Request) -> None:
+        if request.url.endswith("/interactions"):
+            told.extend(request.post_data_json["items"])
+
+    page.on("request", listen)
     opened(page, server)
     page.keyboard.press("PageDown")
     page.wait_for_selector(LIVE, timeout=10_000)
@@ -200,7 +210,10 @@ def test_the_whole_label_opens_over_the_feed(server: Running, page: Page) -> Non
 
 
 def test_a_link_is_copied_where_the_device_shares_nothing(server: Running, page: Page) -> None:
-    page.add_init_script("delete Navigator.prototype.share; navigator.clipboard.writeText = async (t) => { window.copied = t; }")
+    page.add_init_script(
+        "delete Navigator.prototype.share;"
+        "navigator.clipboard.writeText = async (text) => { window.copied = text; };"
+    )
     opened(page, server)
 
     page.locator(".slide:not([inert]) [data-do=share]").click()
@@ -238,7 +251,9 @@ def test_an_empty_installation_says_what_to_do_next(tmp_path: Path, browser: Bro
 
 
 @pytest.mark.parametrize("screen", [DESKTOP, PHONE, SMALLEST], ids=["desktop", "phone", "smallest"])
-def test_the_feed_fits_stands_still_and_is_accessible(server: Running, browser: Browser, screen: dict[str, object]) -> None:
+def test_the_feed_fits_stands_still_and_is_accessible(
+    server: Running, browser: Browser, screen: dict[str, object]
+) -> None:
     with watched(browser, **screen) as page:
         page.add_init_script(SHIFTS)
         opened(page, server)

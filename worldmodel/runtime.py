@@ -1,4 +1,4 @@
-"""ONNX Runtime for the browser: JavaScript and WebAssembly from npm, by hash. Needs neither torch nor ONNX."""
+"""ONNX Runtime for the browser: JavaScript and WebAssembly from npm, by hash."""
 
 from __future__ import annotations
 
