@@ -60,6 +60,8 @@ MOST_STEPS = 30_000
 SAME_VIEW = 32
 """Bits of 480 by which a frame and a flagged view may differ; stricter than within one place, since here
 every frame is compared with every view."""
+TRY_AGAIN = 600.0
+"""Seconds after which a version that could not be packed is tried again."""
 RETRY = 3
 """Seconds after which a client asks again for what is being packed."""
 
@@ -130,7 +132,8 @@ class Packer:
         self._home = home
         self._lock = Lock()
         self._busy = False
-        self._failed: dict[str, str] = {}
+        self._failed: dict[str, tuple[str, float]] = {}
+        """By version: why, and when on the monotonic clock."""
 
     def graph(self) -> Path:
         """The model's graph, where it has been written."""
@@ -146,8 +149,9 @@ class Packer:
                 json.loads(about.read_bytes()), place / f"{version}.bin", said["model"], said["sha256"]
             )
         with self._lock:
-            if version in self._failed:
-                raise Problem("not-on-device", f"it could not be packed: {self._failed[version]}")
+            why, at = self._failed.get(version, ("", 0.0))
+            if why and time.monotonic() - at < TRY_AGAIN:
+                raise Problem("not-on-device", f"it could not be packed: {why}")
             if not self._busy:
                 self._busy = True
                 Thread(target=self._pack, args=[version], name="device-pack", daemon=True).start()
@@ -161,7 +165,8 @@ class Packer:
             self._busy = False
             if done.returncode != 0:
                 lines = done.stderr.strip().splitlines()
-                self._failed[version] = lines[-1] if lines else f"exit code {done.returncode}"
+                why = lines[-1] if lines else f"exit code {done.returncode}"
+                self._failed[version] = (why, time.monotonic())
                 log.error("version %s could not be packed for devices: %s", version[:12], done.stderr)
 
 
@@ -319,8 +324,8 @@ def add_device_report(request: Request, world_id: str, report: DeviceReport) -> 
     }[report.kind]
     with here.store.writing() as tx:
         exploration = live.add_play(tx, version, "neural", play)
-        kept = LiveReport(version, ReportKind.PLAYER, session, play.id, len(actions), (report.kind,), (why,))
-        return Filed(kept=live.add_report(tx, exploration, kept))
+        told = LiveReport(version, ReportKind.PLAYER, session, play.id, len(actions), reasons=(why,))
+        return Filed(kept=live.add_report(tx, exploration, told))
 
 
 def _played(report: DeviceReport) -> tuple[Any, Any, Any]:

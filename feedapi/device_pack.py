@@ -16,6 +16,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+KEPT = 256
+"""Packed worlds, of about 2 MB each."""
+
 
 def folder(home: Path) -> Path:
     """Where everything of the package's own weights lies: other weights have another folder."""
@@ -53,9 +56,18 @@ def pack(home: Path, version: str) -> None:
         about, data = world_files(model, world, "step.onnx")
         about["sha256"] = hashlib.sha256(data).hexdigest()
         _appear(place / f"{version}.bin", lambda draft: draft.write_bytes(data))
+        _forget(place)
         _appear(
             place / f"{version}.json", lambda draft: draft.write_text(json.dumps(about), encoding="utf-8")
         )
+
+
+def _forget(place: Path) -> None:
+    """Worlds that were packed longest ago, where there are too many: they are packed again when asked for."""
+    packed = sorted(place.glob("*.bin"), key=lambda path: path.stat().st_mtime)
+    for path in packed[:-KEPT]:
+        path.with_suffix(".json").unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _appear(path: Path, write: Callable[[Path], object]) -> None:

@@ -64,7 +64,7 @@ def flashing(bounds: Sequence[Bound]) -> str:
     uppers = [bound.upper for bound in bounds if "flash" in bound.rule]
     if not uppers:
         return "Flashing lights: not bounded"
-    return f"Flashing lights: none found, {at_most(max(uppers))} of sessions"
+    return f"Flashing lights: none found, {at_most(max(uppers))} of sessions may show some"
 
 
 def bound_row(bound: Bound) -> Row:

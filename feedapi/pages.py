@@ -58,6 +58,7 @@ def world(request: Request, world_id: str) -> Response:
     titles = _titles(store.published())
     local = refusal(store, found) is None
     context = {"world": found, "label": _label(found), "titles": titles, "on_device": local}
+    context["modules"] = modules("play")
     return templates.TemplateResponse(request, "world.html", context)
 
 

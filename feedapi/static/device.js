@@ -91,6 +91,11 @@ class Local {
         const rate = new Rate();
         let due = performance.now();
         while (!this.over) {
+            if (document.hidden) {
+                await new Promise((seen) => document.addEventListener("visibilitychange", seen, { once: true }));
+                rate.forget();
+                continue;
+            }
             const began = performance.now();
             await this.step();
             rate.measure(began, performance.now() - began);
@@ -179,6 +184,11 @@ function painter(size) {
 class Rate {
     times = [];
     since = performance.now();
+    /** What was before a pause says nothing. */
+    forget() {
+        this.times = [];
+        this.since = performance.now();
+    }
     measure(at, spent) {
         this.times = [...this.times.slice(-29), { at, spent }];
         const oldest = this.times[0];
@@ -188,7 +198,7 @@ class Rate {
         const sorted = this.times.map((one) => one.spent).sort((a, b) => a - b);
         byId("rate").textContent = rate.toFixed(1);
         byId("step").textContent = `${(sorted[sorted.length >> 1] ?? 0).toFixed(1)} ms`;
-        if (rate < SLOW && at - this.since > 5000 && !document.hidden)
+        if (rate < SLOW && at - this.since > 5000)
             throw new Error("this device is too slow for it");
     }
 }

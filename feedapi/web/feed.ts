@@ -276,6 +276,10 @@ async function about(slide: Slide): Promise<void> {
   signals.add("opened", slide.item.context);
   controls.releaseAll(performance.now());
   const answer = await fetch(`/worlds/${encodeURIComponent(slide.item.id)}/label`);
+  if (!answer.ok) {
+    told.textContent = "This world has left the feed.";
+    return;
+  }
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   first(".says", dialog).replaceChildren(...page.body.childNodes);
   dialog.showModal();
