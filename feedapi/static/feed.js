@@ -43,6 +43,7 @@ function add(item, element = filled(item)) {
     on("report", report);
     on("mute", mute);
     on("remix", () => signals.add("remixed", item.context));
+    sayMuted(first("[data-do=mute]", element));
     element.inert = true;
     watcher.observe(element);
 }
@@ -173,14 +174,16 @@ function stageOf(slide) {
         notice: (text, again = false) => (again ? offer(slide, text) : notice(slide, text)),
         shown: (frame) => {
             slide.canvas.dataset.tick = String(frame.tick);
+            document.documentElement.dataset.live = "yes";
             say("health", hearts(frame.health));
             say("coins", String(frame.coins));
             say("keys", String(frame.keys));
         },
         began: (session) => {
             slide.element.dataset.playing = "yes";
-            document.documentElement.dataset.live = "yes";
             signals.add("played", slide.item.context, session);
+            if (controls.held)
+                play?.keys(controls.held, performance.now()); // held since before it came into view
             ready();
         },
         ended: () => (document.documentElement.dataset.live = "no"),

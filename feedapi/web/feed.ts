@@ -74,6 +74,7 @@ function add(item: Item, element: HTMLElement = filled(item)): void {
   on("report", report);
   on("mute", mute);
   on("remix", () => signals.add("remixed", item.context));
+  sayMuted(first("[data-do=mute]", element));
   element.inert = true;
   watcher.observe(element);
 }
@@ -199,14 +200,15 @@ function stageOf(slide: Slide): Stage {
     notice: (text, again = false) => (again ? offer(slide, text) : notice(slide, text)),
     shown: (frame: Frame) => {
       slide.canvas.dataset.tick = String(frame.tick);
+      document.documentElement.dataset.live = "yes";
       say("health", hearts(frame.health));
       say("coins", String(frame.coins));
       say("keys", String(frame.keys));
     },
     began: (session) => {
       slide.element.dataset.playing = "yes";
-      document.documentElement.dataset.live = "yes";
       signals.add("played", slide.item.context, session);
+      if (controls.held) play?.keys(controls.held, performance.now()); // held since before it came into view
       ready();
     },
     ended: () => (document.documentElement.dataset.live = "no"),
