@@ -62,8 +62,11 @@ WATCH = """
     new PerformanceObserver((list) => {
       for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
     }).observe({ type: "layout-shift", buffered: true });
+    let alive = false; // play.js says it with every frame
     const look = () => {
-      if (document.documentElement.dataset.live === "yes") {
+      const before = alive;
+      alive = document.documentElement.dataset.live === "yes";
+      if (alive && !before) {
         requestAnimationFrame(() => setTimeout(() => window.lived.push(performance.now())));
       }
     };

@@ -251,7 +251,7 @@ def test_the_page_plays_on_the_device_and_reports(server: Running, client: httpx
     page.wait_for_selector(LIVE, timeout=60_000)
 
     page.keyboard.down("ArrowRight")
-    page.wait_for_function("Number(document.getElementById('canvas').dataset.tick) >= 10", timeout=60_000)
+    until(lambda: int(page.locator("#canvas").get_attribute("data-tick") or 0) >= 10, page, 60)
     page.keyboard.up("ArrowRight")
     page.keyboard.press("r")
 

@@ -59,10 +59,10 @@ def title(page: Page) -> str:
 
 
 def swipe_up(phone: Page) -> None:
-    """A finger's way over half the picture."""
+    """A finger's way over more than half the screen: a shorter one must be quick to count."""
     browser = phone.context.new_cdp_session(phone)
-    touch = [{"type": "touchStart", "y": 430}]
-    touch += [{"type": "touchMove", "y": 430 - 25 * step} for step in range(1, 13)]
+    touch = [{"type": "touchStart", "y": 560}]
+    touch += [{"type": "touchMove", "y": 560 - 40 * step} for step in range(1, 13)]
     for one in touch:
         points = [{"x": 195, "y": one["y"]}]
         browser.send("Input.dispatchTouchEvent", {"type": one["type"], "touchPoints": points})

@@ -174,7 +174,8 @@ function stageOf(slide) {
         notice: (text, again = false) => (again ? offer(slide, text) : notice(slide, text)),
         shown: (frame) => {
             slide.canvas.dataset.tick = String(frame.tick);
-            document.documentElement.dataset.live = "yes";
+            if (document.documentElement.dataset.live !== "yes")
+                document.documentElement.dataset.live = "yes";
             say("health", hearts(frame.health));
             say("coins", String(frame.coins));
             say("keys", String(frame.keys));

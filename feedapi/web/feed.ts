@@ -200,7 +200,7 @@ function stageOf(slide: Slide): Stage {
     notice: (text, again = false) => (again ? offer(slide, text) : notice(slide, text)),
     shown: (frame: Frame) => {
       slide.canvas.dataset.tick = String(frame.tick);
-      document.documentElement.dataset.live = "yes";
+      if (document.documentElement.dataset.live !== "yes") document.documentElement.dataset.live = "yes";
       say("health", hearts(frame.health));
       say("coins", String(frame.coins));
       say("keys", String(frame.keys));
