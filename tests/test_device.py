@@ -247,6 +247,7 @@ def test_a_browser_plays_what_the_server_plays(server: Running, client: httpx.Cl
 def test_the_page_plays_on_the_device_and_reports(server: Running, client: httpx.Client, page: Page) -> None:
     start(client)
     page.goto(f"{server.url}/worlds/{WORLD}")
+    page.wait_for_selector(LIVE, timeout=60_000)
     page.click("text=Play on this device")
     page.wait_for_selector(LIVE, timeout=60_000)
 
@@ -259,7 +260,7 @@ def test_the_page_plays_on_the_device_and_reports(server: Running, client: httpx
     assert page.evaluate("crossOriginIsolated")
     assert "WebAssembly" in page.inner_text("#way")
     assert "Nobody watches over play here" in page.inner_text("#where")
-    assert server.services.arena.players == 0
+    until(lambda: server.services.arena.players == 0, page)
     assert not violations_in_both_schemes(page)
     keep(page, "device")
     version = server.services.store.published_world(WORLD).version

@@ -57,4 +57,6 @@ window.addEventListener("keydown", (event) => {
 byId("report").addEventListener("click", report);
 byId("share").addEventListener("click", () => void share(document.title, location.href, byId("reported")));
 muteButton(byId("mute"), speaker);
+window.addEventListener("pagehide", () => play.leave());
+window.addEventListener("pageshow", (event) => event.persisted && location.reload()); // its session has ended
 void play.start();
