@@ -84,13 +84,15 @@ async function more() {
             return;
         const page = (await answer.json());
         const known = new Set(slides.map((slide) => slide.item.id));
-        const atEnd = here === slides.length;
+        const before = slides.length;
         for (const item of page.items)
             if (!known.has(item.id))
                 add(item);
-        if (atEnd)
-            here = slides.length;
         next = page.next;
+        if (here === before && slides.length > before) {
+            here = slides.length; // somebody was quicker, and came to the end: it has moved on
+            bring(before);
+        }
     }
     catch {
         // the server cannot be reached: asked again with the next slide
@@ -100,26 +102,25 @@ async function more() {
     }
 }
 // Which one is in view
-const watcher = new IntersectionObserver((entries) => {
-    for (const { isIntersecting, intersectionRatio, target } of entries) {
-        if (!isIntersecting || intersectionRatio <= 0.6)
-            continue;
-        const at = slides.findIndex((slide) => slide.element === target);
-        land(at < 0 ? slides.length : at);
-    }
-}, { root: scroller, threshold: [0.61] });
+const watcher = new IntersectionObserver(
+// where it is now: what the entries say may be of before the last key press
+() => land(Math.round(scroller.scrollTop / scroller.clientHeight)), { root: scroller, threshold: [0.61] });
 /** Bring a slide into view, and play it without waiting for the way there. */
 function go(by) {
     const at = here + by;
     if (at < 0 || at > slides.length)
         return;
-    const element = slides[at]?.element ?? byId("end");
-    scroller.scrollTo({ top: element.offsetTop, behavior: "instant" });
+    const element = bring(at);
     if (!QUIET.matches) {
         const from = { transform: `translateY(${by * 12}%)`, opacity: 0.3 };
         element.animate([from, { transform: "none", opacity: 1 }], { duration: 180, easing: "ease-out" });
     }
+}
+function bring(at) {
+    const element = slides[at]?.element ?? byId("end");
+    scroller.scrollTo({ top: element.offsetTop, behavior: "instant" });
     land(at);
+    return element;
 }
 function land(at) {
     if (at === here)
