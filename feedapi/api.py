@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from feedapi import services
@@ -112,7 +112,11 @@ def get_world(request: Request, world_id: str) -> WorldItem:
     responses=responses("no-such-world", "bad-context", "over-budget", "full"),
 )
 def open_session(
-    request: Request, response: Response, world_id: str, opening: Opening | None = None
+    request: Request,
+    response: Response,
+    background: BackgroundTasks,
+    world_id: str,
+    opening: Opening | None = None,
 ) -> Ticket:
     """A ticket to play a published world; 404 for any other, 503 with Retry-After when it is full.
 
@@ -127,6 +131,7 @@ def open_session(
     if here.arena.full:
         raise ArenaFull("all places are taken, and as many people wait as may")
     here.arena.warm_up()
+    background.add_task(here.make_ready, world_id)
     ticket, grant = here.office.issue(world_id, _player(request, world), shown)
     socket = f"/v1/worlds/{world_id}/play?ticket={ticket}"
     response.headers["Cache-Control"] = "no-store"

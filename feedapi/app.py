@@ -20,6 +20,7 @@ from feedapi import (
     console,
     costs,
     creators,
+    device,
     feed,
     hooks,
     operate,
@@ -74,10 +75,13 @@ def create_app(
     problems.install(app)
     for part in (api, audit, cases, costs, creators, feed, hooks, operate, people, about):
         app.include_router(part.router)
+    app.include_router(device.api)
     app.include_router(play.router)
     app.include_router(pages.router)
+    app.include_router(device.router)
     app.include_router(studio.router)
     app.include_router(console.router)
     app.add_exception_handler(studio.SignInFirst, studio.sign_in_first)
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
+    app.mount("/player", StaticFiles(packages=[("worldmodel", "static/player")]), name="player")
     return app

@@ -75,11 +75,15 @@ class FeedItem(BaseModel):
     """Path of a picture."""
     rating: int
     """Age for which it is fit: 3, 7, 12, 16 or 18."""
+    descriptors: list[str]
+    """Why not for younger ones, in PEGI's words."""
     bot_steps: int
     sample_episodes: int
     risk_upper: float | None
     """Greatest share of sessions that could still show a violation, at 95 % for all kinds; null: no bound."""
     label: str
+    flashing: str
+    """What is known of flashing lights."""
     context: str
     """Opaque; send it back with what the player does with this item."""
 
@@ -294,12 +298,15 @@ def _written(card: Card, said: dict[str, Any]) -> dict[str, Any]:
 def _said(verdict: Verdict) -> dict[str, Any]:
     coverage, bounds = Coverage(**verdict.coverage), tuple(Bound(**one) for one in verdict.bounds)
     rating = verdict.rating
+    label = label_of(coverage, bounds, verdict.fired)
     return {
         "rating": ADULT if rating is None or rating["provisional"] else rating["age"],
+        "descriptors": [] if rating is None else list(rating["descriptors"]),
         "bot_steps": coverage.search_steps + coverage.sample_steps,
         "sample_episodes": coverage.sample_episodes,
         "risk_upper": risk_upper(bounds, verdict.fired),
-        "label": label_of(coverage, bounds, verdict.fired).short,
+        "label": label.short,
+        "flashing": label.flashing,
     }
 
 

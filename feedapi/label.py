@@ -32,6 +32,8 @@ class Label:
     rows: tuple[Row, ...]
     bounds: tuple[Row, ...]
     """One per rule of the policy, loosest first."""
+    flashing: str
+    """What is known of flashing lights, for people whom they can harm."""
 
 
 def label_of(coverage: Coverage, bounds: Sequence[Bound], found: int = 0) -> Label:
@@ -52,8 +54,17 @@ def label_of(coverage: Coverage, bounds: Sequence[Bound], found: int = 0) -> Lab
         Row("May still show a violation", upper, FOUND_WORDS if found else SESSION_WORDS),
     )
     played = f"Bots played {duration(steps)}"
-    short = f"{played} · risk {upper}" if loosest else f"{played} · risk not bounded"
-    return Label(short, rows, tuple(bound_row(bound) for bound in loosest))
+    unseen = f"{at_most(coverage.unseen_mass_upper)} unseen"
+    short = f"{played} · {unseen} · risk {upper}"
+    return Label(short, rows, tuple(bound_row(bound) for bound in loosest), flashing(bounds))
+
+
+def flashing(bounds: Sequence[Bound]) -> str:
+    """What the bounds say of flashing lights: the loosest of the rules that are named after them."""
+    uppers = [bound.upper for bound in bounds if "flash" in bound.rule]
+    if not uppers:
+        return "Flashing lights: not bounded"
+    return f"Flashing lights: none found, {at_most(max(uppers))} of sessions may show some"
 
 
 def bound_row(bound: Bound) -> Row:

@@ -270,6 +270,7 @@ async def move(
 ) -> bool:
     """Move a session's frames to a socket; what comes back counts as keys where it is the player's."""
     tasks: set[asyncio.Task[Ending | None]] = set()
+    receiving: asyncio.Task[Ending | None] | None = None
     try:
         await socket.send_json(hello)
         receiving = asyncio.create_task(receive(socket, session, slot, screen, playing=playing))
@@ -281,7 +282,7 @@ async def move(
             return False
     except (WebSocketDisconnect, RuntimeError) as error:
         # Starlette reports a lost client by either, depending on who noticed
-        return not isinstance(error, Left)
+        return not (isinstance(error, Left) or (receiving is not None and await has_left(receiving)))
     finally:
         for task in tasks:
             task.cancel()
@@ -291,6 +292,12 @@ async def move(
 
 class Left(RuntimeError):
     """The client closed the socket in order."""
+
+
+async def has_left(receiving: asyncio.Task[Ending | None]) -> bool:
+    """Whether the client closed in order: sending may fail on that before the close has been read."""
+    await asyncio.wait([receiving], timeout=1)
+    return receiving.done() and not receiving.cancelled() and isinstance(receiving.exception(), Left)
 
 
 async def send(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -18,7 +19,7 @@ from feedapi.guarding import Guarded
 from feedapi.recording import Recorder
 from feedapi.tickets import TicketOffice
 from moderation.secret import derived, load_secret
-from moderation.store import Store, open_store
+from moderation.store import NotPublished, Store, open_store
 
 if TYPE_CHECKING:
     from worldmodel.compiled import CompiledWorld
@@ -87,6 +88,11 @@ class Services:
             if len(self._compiled) > KEPT_WORLDS:
                 self._compiled.popitem(last=False)
             return version, self._compiled[version]
+
+    def make_ready(self, world_id: str) -> None:
+        """Compile a world that somebody is about to play; nothing where it was withdrawn meanwhile."""
+        with suppress(NotPublished):
+            self.playable_version(world_id)
 
 
 def install(app: FastAPI, services: Services) -> None:

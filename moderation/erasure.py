@@ -76,7 +76,7 @@ def erase(store: Store, actor: str, *, creator: str | None = None, world: str | 
         if not asked and not closed:
             raise NotFound(f"nothing of {creator or world!r} is stored: `firstplay worlds` lists what is")
     removed = _remove_blobs(store, blobs)
-    _remove_files(store.home, explorations)
+    _remove_files(store.home, [one.id for one in gone], explorations)
     store.database.scrub()
     kept = tuple(one.id for one in asked if one not in gone)
     return Erased(tuple(one.id for one in gone), kept, removed)
@@ -109,8 +109,12 @@ def _remove_blobs(store: Store, blobs: Iterable[str]) -> int:
     return len(orphans)
 
 
-def _remove_files(home: Path, explorations: Iterable[str]) -> None:
-    """Half-done searches, and the report, which shows several worlds and is made again by a review."""
+def _remove_files(home: Path, versions: Iterable[str], explorations: Iterable[str]) -> None:
+    """What was packed for devices, half-done searches, and the report, which shows several worlds and is made
+    again by a review."""
+    for version in versions:
+        for path in (home / "device").glob(f"*/{version}.*"):
+            path.unlink(missing_ok=True)
     for exploration in explorations:
         for path in (home / "checkpoints").glob(f"{exploration}.*"):
             path.unlink(missing_ok=True)
@@ -156,6 +160,6 @@ def retain(store: Store, periods: Sequence[Period], now: float | None = None) ->
             rows.log_erasure(tx.connection, version.id, kind, RETENTION, time.time())
     if past:
         _remove_blobs(store, blobs)
-        _remove_files(store.home, ())
+        _remove_files(store.home, [version.id for version, _ in past], ())
         store.database.scrub()
     return past

@@ -70,6 +70,8 @@ def bundle_in_words(bundle: Bundle) -> Iterator[str]:
         f"{live.patience:g} seconds behind, and suspends a world after {live.suspend_after} sessions with a "
         "violation."
     )
+    may = "may be played" if live.on_device == "allowed" else "are never played"
+    yield f"Worlds on which no rule fired {may} on the player's own device, where no detector watches."
     if header.quality_sampling:
         yield (
             f"Of the worlds decided without a person, {header.quality_sampling:.2%} are drawn for a person "

@@ -153,6 +153,8 @@ class LivePlay(_Strict):
     patience: float = Field(default=10.0, ge=1, le=120)
     """Seconds by which the detectors may lag behind what is shown. Worlds stand still before that; play ends
     where no verdict comes for three times as long."""
+    on_device: Literal["allowed", "forbidden"] = "forbidden"
+    """Whether worlds may be played on the player's own device, where no detector watches."""
 
 
 class DetectorUse(_Strict):

@@ -54,8 +54,12 @@ def add_world(
     thumbnail: bytes | None = None,
     world: WorldPackage | None = None,
     remix_of: str | None = None,
+    model: tuple[str, str] = ("simulator", "m" * 64),
 ) -> str:
-    """Submit a small world, or this one, and take it to ``state``; returns its version."""
+    """Submit a small world, or this one, and take it to ``state``; returns its version.
+
+    ``model``: name and hash of what bots are said to have played it with.
+    """
     world = world or package(title)
     version, exploration = world.sha256, f"e-{world.sha256}"
     blob = store.blobs.put(pack(world))
@@ -63,7 +67,7 @@ def add_world(
     decision = Decision(verdict, "default@1", "p" * 64, (), ("No rule fired.",), BOUNDS)
     with store.writing() as tx:
         tx.submit(version, world.spec.slug, title, world.spec.prompt or "", {"title": title}, blob, remix_of)
-        tx.add_exploration(exploration, version, 7, "simulator", "m" * 64, {"search_steps": 10})
+        tx.add_exploration(exploration, version, 7, *model, {"search_steps": 10})
         tx.set_exploration(version, exploration)
         tx.add_decision(version, exploration, decision, COVERAGE, ())
         if thumbnail is not None:

@@ -94,6 +94,8 @@ def plant(store: Store, version: str, creator: str = "qzcreator", title: str = "
     (report / "clip.mp4").write_bytes(b"qzclip")
     (store.home / "checkpoints").mkdir(exist_ok=True)
     (store.home / "checkpoints" / f"e2-{version}.npz").write_bytes(b"qzclip")
+    (store.home / "device" / "model").mkdir(parents=True, exist_ok=True)
+    (store.home / "device" / "model" / f"{version}.bin").write_bytes(b"qzclip")
 
 
 def left_in_rows(store: Store, *tables: str) -> set[str]:

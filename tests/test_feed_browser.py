@@ -1,16 +1,12 @@
-"""A person at a browser: opens the feed, clicks a world, presses a key, and the world moves.
+"""A person at a browser: opens the list of worlds, clicks one, presses a key, and the world moves.
 
 ``FIRSTPLAY_SHOTS`` names a folder to keep the screenshots in.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -18,15 +14,8 @@ from playwright.sync_api import Browser, Page
 from moderation.states import WorldState
 from moderation.store import open_store
 from tests.feed_home import Running, add_world, fill, move, running
+from tests.feed_pages import LIVE, PHONE, keep, until, watched
 from tests.guarded import guards, poster_world
-
-PHONE: dict[str, Any] = {
-    "viewport": {"width": 390, "height": 844},
-    "device_scale_factor": 2,
-    "has_touch": True,
-    "is_mobile": True,
-}
-LIVE = "html[data-live=yes]"
 
 
 @pytest.fixture
@@ -38,42 +27,19 @@ def server(tmp_path: Path) -> Iterator[Running]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    yield from watched(browser, viewport={"width": 1280, "height": 800})
+    with watched(browser, viewport={"width": 1280, "height": 800}) as page:
+        yield page
 
 
 @pytest.fixture
 def phone(browser: Browser) -> Iterator[Page]:
-    yield from watched(browser, **PHONE, color_scheme="dark")
-
-
-def watched(browser: Browser, **options: Any) -> Iterator[Page]:
-    """A page on which any error in a script or against the content policy fails the test."""
-    errors: list[str] = []
-    with browser.new_context(**options) as context:
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: message.type == "error" and errors.append(message.text))
+    with watched(browser, **PHONE, color_scheme="dark") as page:
         yield page
-    # a refusal that the page answers in words is in the console too
-    assert not [error for error in errors if not re.search("status of (422|503)", error)]
-
-
-def keep(page: Page, name: str) -> None:
-    folder = os.environ.get("FIRSTPLAY_SHOTS")
-    if folder:
-        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 def pixels(page: Page) -> str:
     data: str = page.evaluate("document.getElementById('canvas').toDataURL()")
     return data
-
-
-def until(happened: Callable[[], bool], page: Page, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen in time"
-        page.wait_for_timeout(50)
 
 
 def x(server: Running) -> int:
@@ -82,10 +48,10 @@ def x(server: Running) -> int:
     return int(state.position[0, 0])
 
 
-def test_open_the_feed_click_a_world_press_right(server: Running, page: Page) -> None:
-    page.goto(server.url)
+def test_open_the_list_click_a_world_press_right(server: Running, page: Page) -> None:
+    page.goto(f"{server.url}/worlds")
     assert page.locator(".card").count() == 1
-    keep(page, "feed")
+    keep(page, "worlds")
 
     page.click("text=Sunny Meadow")
     page.wait_for_selector(LIVE, timeout=30_000)
@@ -138,7 +104,7 @@ def test_a_full_server_gives_a_place_in_the_queue_and_then_plays(server: Running
         second.goto(f"{server.url}/worlds/sunny-meadow")
         second.wait_for_selector("text=You are number 1 in the queue.")
 
-        page.goto(server.url)
+        page.goto(f"{server.url}/worlds")
 
         second.wait_for_selector(LIVE, timeout=10_000)
 
@@ -183,7 +149,7 @@ def test_a_withdrawn_world_stops_on_the_screen(server: Running, page: Page) -> N
 
 def test_a_world_that_is_not_published_has_no_page(server: Running, page: Page) -> None:
     answer = page.request.get(f"{server.url}/worlds/hidden-meadow")
-    page.goto(server.url)
+    page.goto(f"{server.url}/worlds")
 
     assert answer.status == 404
     assert page.locator("text=Hidden Meadow").count() == 0

@@ -66,7 +66,7 @@ def test_the_page_shows_each_world_with_its_label(client: httpx.Client) -> None:
     page = client.get("/").raise_for_status().text
 
     assert "Sunny Meadow" in page
-    assert f"Bots played 30 min · risk {at_most(0.055)}" in page
+    assert f"Bots played 30 min · {at_most(0.051)} unseen · risk {at_most(0.055)}" in page
     assert 'src="/worlds/sunny-meadow/still.png"' in page
     assert not [state for state in UNPUBLISHED if f"World {state}" in page]
 

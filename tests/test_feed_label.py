@@ -23,15 +23,25 @@ BOUNDS = (Bound("hate-slur", 0.9, 60, 0.055), Bound("threat", 0.58, 60, 0.086))
 def test_the_label_states_the_loosest_bound() -> None:
     label = label_of(COVERAGE, BOUNDS)
 
-    assert label.short == "Bots played 30 min · risk ≤\N{NO-BREAK SPACE}8.6\N{NO-BREAK SPACE}%"
+    assert label.short == f"Bots played 30 min · {at_most(0.051)} unseen · risk {at_most(0.086)}"
     assert [row.name for row in label.bounds] == ["threat", "hate slur"]
 
 
 def test_without_a_bound_the_label_says_so() -> None:
     label = label_of(COVERAGE, ())
 
-    assert label.short == "Bots played 30 min · risk not bounded"
+    assert label.short == f"Bots played 30 min · {at_most(0.051)} unseen · risk not bounded"
     assert label.rows[-1].value == "not bounded"
+
+
+def test_the_label_says_what_is_known_of_flashing_lights() -> None:
+    measured = (*BOUNDS, Bound("flashing", 0.93, 60, 0.052), Bound("extended-flashing", 0.9, 60, 0.055))
+
+    assert label_of(COVERAGE, BOUNDS).flashing == "Flashing lights: not bounded"
+    assert (
+        label_of(COVERAGE, measured).flashing
+        == f"Flashing lights: none found, {at_most(0.055)} of sessions may show some"
+    )
 
 
 def test_the_label_counts_what_was_watched() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -22,56 +21,17 @@ from worldmodel.compiled import CompiledWorld
 from worldmodel.constants import FPS, FRAME, MOVER_SLOTS, SAMPLE_RATE, Event
 from worldmodel.export import Arrays, state_inputs, world_inputs
 from worldmodel.neural import NeuralWorldModel
+from worldmodel.runtime import LIBRARY
 from worldmodel.sound import MUSIC_LEVEL, effect
-from worldmodel.store import ConversionFailed, ModelEntry, add_entries, model_path
-from worldmodel.store.catalogue import Npm
+from worldmodel.store import model_path
 from worldmodel.store.fetch import fetch
 
-LIBRARY, LIBRARY_VERSION = "onnxruntime-web", "1.30.0"
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cache-Control": "no-cache",
 }
 """The first two give a page shared memory, without which WebAssembly has one thread."""
-_WASM = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-_WEBGPU = (
-    "ort.webgpu.min.mjs",
-    "ort-wasm-simd-threaded.asyncify.mjs",
-    "ort-wasm-simd-threaded.asyncify.wasm",
-)
-_FILES = (*_WASM, *_WEBGPU)
-
-
-def _bundle(members: Sequence[Path], target: Path) -> None:
-    """Put the members into one zip that is the same bytes everywhere."""
-    if len(members) != len(_FILES):
-        raise ConversionFailed(f"{LIBRARY}: {len(members)} files, expected {len(_FILES)}")
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as bundle:
-        for name, member in zip(_FILES, members, strict=True):
-            bundle.writestr(zipfile.ZipInfo(name), member.read_bytes())
-
-
-add_entries(
-    ModelEntry(
-        name=LIBRARY,
-        kind="browser: runs exported worlds (JavaScript and WebAssembly)",
-        licence="MIT (Microsoft)",
-        filename=f"{LIBRARY}-{LIBRARY_VERSION}.zip",
-        sha256="2b14aa85d9c33a1d9d5865965d880c0cf4035fce5d2af14acbbd8e053a032998",
-        size=41_216_518,
-        sources=(
-            Npm(
-                LIBRARY,
-                LIBRARY_VERSION,
-                tuple(f"dist/{name}" for name in _FILES),
-                archive="d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71",
-                size=33_106_585,
-            ),
-        ),
-        convert=_bundle,
-    )
-)
 
 
 def write_site(
@@ -98,6 +58,15 @@ def write_site(
 
 def write_world(model: NeuralWorldModel, world: CompiledWorld, graph: str, out: Path, seed: int = 0) -> None:
     """Write ``world.json`` and ``world.bin``."""
+    about, data = world_files(model, world, graph, seed)
+    (out / "world.bin").write_bytes(data)
+    (out / "world.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def world_files(
+    model: NeuralWorldModel, world: CompiledWorld, graph: str, seed: int = 0
+) -> tuple[dict[str, Any], bytes]:
+    """What ``world.json`` and ``world.bin`` hold. Only ``about["seed"]`` depends on the seed."""
     about: dict[str, Any] = {
         "title": world.title,
         "prompt": " · ".join(world.notes.get("understood", [])),
@@ -112,23 +81,17 @@ def write_world(model: NeuralWorldModel, world: CompiledWorld, graph: str, out: 
         "music_level": MUSIC_LEVEL,
         "arrays": [],
     }
+    parts: list[bytes] = []
     offset = 0
-    with (out / "world.bin").open("wb") as file:
-        for name, array in _arrays(model, world, seed).items():
-            data = np.ascontiguousarray(array).tobytes()
-            shape = list(array.shape)
-            row = {
-                "name": name,
-                "type": str(array.dtype),
-                "shape": shape,
-                "offset": offset,
-                "count": array.size,
-            }
-            about["arrays"].append(row)
-            padding = -len(data) % 8  # a view of 64-bit numbers starts at a multiple of 8
-            file.write(data + bytes(padding))
-            offset += len(data) + padding
-    (out / "world.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    for name, array in _arrays(model, world, seed).items():
+        data = np.ascontiguousarray(array).tobytes()
+        place = {"offset": offset, "count": array.size}
+        row = {"name": name, "type": str(array.dtype), "shape": list(array.shape), **place}
+        about["arrays"].append(row)
+        padding = -len(data) % 8  # a view of 64-bit numbers starts at a multiple of 8
+        parts.append(data + bytes(padding))
+        offset += len(data) + padding
+    return about, b"".join(parts)
 
 
 def _arrays(model: NeuralWorldModel, world: CompiledWorld, seed: int) -> Arrays:

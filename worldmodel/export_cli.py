@@ -143,8 +143,8 @@ def _write_graphs(
 
 
 def _card(model: NeuralWorldModel, world: CompiledWorld, written: list[_Written]) -> str:
-    from worldmodel.browser import LIBRARY_VERSION
     from worldmodel.export import OPSET
+    from worldmodel.runtime import LIBRARY_VERSION
 
     return _CARD.format(
         title=world.title,

@@ -28,6 +28,11 @@ export async function readWorld(base) {
     fetch(new URL("world.json", base)).then((answer) => answer.json()),
     fetch(new URL("world.bin", base)).then((answer) => answer.arrayBuffer()),
   ]);
+  return worldOf(about, bytes);
+}
+
+/** The same from what is here already. */
+export function worldOf(about, bytes) {
   const arrays = {};
   for (const { name, type, shape, offset, count } of about.arrays) {
     arrays[name] = { type, shape, data: new ARRAYS[type](bytes, offset, count) };
@@ -45,13 +50,18 @@ export class Model {
   /** Load from the folder at ``base``; ``wish`` may name ep ("wasm", "webgpu"), threads and the graph's file. */
   static async load(base, wish = {}) {
     const world = await readWorld(base);
+    const graph = new URL(wish.graph ?? world.about.graph, base).href;
+    return Model.open(world, { library: new URL("ort/", base).href, graph }, wish);
+  }
+
+  /** The same for a world that is here already: the library's folder, and the graph's address or its bytes. */
+  static async open(world, { library, graph }, wish = {}) {
     let failure;
     for (const way of plan(wish)) {
       try {
-        const ort = await import(new URL(`ort/${way.library}`, base));
-        ort.env.wasm.wasmPaths = new URL("ort/", base).href;
+        const ort = await import(new URL(way.library, library));
+        ort.env.wasm.wasmPaths = library;
         ort.env.wasm.numThreads = way.threads;
-        const graph = new URL(wish.graph ?? world.about.graph, base).href;
         const session = await ort.InferenceSession.create(graph, { executionProviders: [way.provider] });
         const model = new Model(ort, session, world, way);
         await model.step(0); // a graph that loads may still fail when it runs

@@ -4,17 +4,26 @@ export class Sounds {
   constructor(world) {
     this.world = world;
     this.context = null;
+    this.muted = false;
+  }
+
+  setMuted(muted) {
+    this.muted = muted;
+    if (this.context !== null) this.out.gain.value = muted ? 0 : 1;
   }
 
   /** Browsers allow sound only after the player's first key or touch. */
   unlock() {
     if (this.context !== null) return;
     this.context = new AudioContext();
+    this.out = this.context.createGain();
+    this.out.connect(this.context.destination);
+    this.setMuted(this.muted);
     const music = this.source("sound/music");
     if (music === null) return;
     const quiet = this.context.createGain();
     quiet.gain.value = this.world.about.music_level;
-    quiet.connect(this.context.destination);
+    quiet.connect(this.out);
     Object.assign(music, { loop: true }).connect(quiet);
     music.start();
   }
@@ -30,7 +39,7 @@ export class Sounds {
   play(name) {
     const source = this.source(name);
     if (source === null) return;
-    source.connect(this.context.destination);
+    source.connect(this.out);
     source.start();
   }
 

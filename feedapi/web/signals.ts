@@ -1,0 +1,52 @@
+// What a player did with items of the feed, sent in batches; what does not go through is sent again.
+
+const EVERY = 4_000; // ms
+const AT_ONCE = 100;
+
+type Kind = "seen" | "opened" | "played" | "remixed" | "reported" | "hidden";
+interface Happened {
+  id: string;
+  kind: Kind;
+  context: string;
+  session?: string;
+}
+
+export class Signals {
+  private queue: Happened[] = [];
+  private sending = false;
+
+  constructor() {
+    setInterval(() => void this.send(), EVERY);
+    window.addEventListener("pagehide", () => void this.send());
+    document.addEventListener("visibilitychange", () => void this.send());
+  }
+
+  add(kind: Kind, context: string, session?: string): void {
+    this.queue.push({ id: uuid(), kind, context, ...(session === undefined ? {} : { session }) });
+  }
+
+  private async send(): Promise<void> {
+    if (this.sending || this.queue.length === 0) return;
+    this.sending = true;
+    const items = this.queue.splice(0, AT_ONCE);
+    try {
+      const answer = await fetch("/v1/interactions", {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ items }),
+        keepalive: true, // goes through although the page is left
+      });
+      if (answer.status >= 500 || answer.status === 429) this.queue.unshift(...items);
+    } catch {
+      this.queue.unshift(...items); // the same twice is one
+    } finally {
+      this.sending = false;
+    }
+  }
+}
+
+/** crypto.randomUUID() is there on https only. */
+function uuid(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
