@@ -1,73 +1,72 @@
 // Keyboard and touch: both end in one set of held keys, which is reported whenever it changes.
-
 import { KEY } from "./wire.js";
-
 const BY_CODE = {
-  ArrowLeft: KEY.LEFT, KeyA: KEY.LEFT,
-  ArrowRight: KEY.RIGHT, KeyD: KEY.RIGHT,
-  ArrowUp: KEY.UP, KeyW: KEY.UP,
-  ArrowDown: KEY.DOWN, KeyS: KEY.DOWN,
-  Space: KEY.INTERACT, KeyE: KEY.INTERACT, Enter: KEY.INTERACT,
+    ArrowLeft: KEY.LEFT, KeyA: KEY.LEFT,
+    ArrowRight: KEY.RIGHT, KeyD: KEY.RIGHT,
+    ArrowUp: KEY.UP, KeyW: KEY.UP,
+    ArrowDown: KEY.DOWN, KeyS: KEY.DOWN,
+    Space: KEY.INTERACT, KeyE: KEY.INTERACT, Enter: KEY.INTERACT,
 };
-
 export class Controls {
-  /** changed(held, timeStamp) is called on every change; gesture() on every press. */
-  constructor(changed, gesture) {
-    this.changed = changed;
-    this.gesture = gesture;
-    this.sources = new Map(); // what holds a key (a key code or a pointer) -> the key
-    window.addEventListener("keydown", (event) => this.keyDown(event));
-    window.addEventListener("keyup", (event) => this.release(event.code, event.timeStamp));
-    window.addEventListener("blur", (event) => this.releaseAll(event.timeStamp));
-    document.addEventListener("visibilitychange", (event) => this.releaseAll(event.timeStamp));
-    for (const button of document.querySelectorAll("[data-key]")) this.wireButton(button);
-  }
-
-  get held() {
-    return [...this.sources.values()].reduce((all, key) => all | key, 0);
-  }
-
-  keyDown(event) {
-    const key = BY_CODE[event.code];
-    const onWidget = event.target instanceof Element && event.target.closest("button, a, summary, input");
-    if (key === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target instanceof Element && event.target.closest("input[type=number], select")) return;
-    if (onWidget && (event.code === "Space" || event.code === "Enter")) return;
-    event.preventDefault();
-    if (!event.repeat) this.press(event.code, key, event.timeStamp);
-  }
-
-  wireButton(button) {
-    const key = Number(button.dataset.key);
-    button.addEventListener("pointerdown", (event) => {
-      event.preventDefault();
-      button.setPointerCapture(event.pointerId);
-      button.classList.add("down-now");
-      this.press(event.pointerId, key, event.timeStamp);
-    });
-    for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
-      button.addEventListener(name, (event) => {
-        button.classList.remove("down-now");
-        this.release(event.pointerId, event.timeStamp);
-      });
+    changed;
+    gesture;
+    sources = new Map(); // what holds a key (a key code or a pointer) -> the key
+    /** changed(held, timeStamp) is called on every change; gesture() on every press. */
+    constructor(changed, gesture) {
+        this.changed = changed;
+        this.gesture = gesture;
+        window.addEventListener("keydown", (event) => this.keyDown(event));
+        window.addEventListener("keyup", (event) => this.release(event.code, event.timeStamp));
+        window.addEventListener("blur", (event) => this.releaseAll(event.timeStamp));
+        document.addEventListener("visibilitychange", (event) => this.releaseAll(event.timeStamp));
+        for (const button of document.querySelectorAll("[data-key]"))
+            this.wireButton(button);
     }
-    button.addEventListener("contextmenu", (event) => event.preventDefault());
-  }
-
-  press(source, key, at) {
-    this.sources.set(source, key);
-    this.gesture();
-    this.changed(this.held, at);
-  }
-
-  release(source, at) {
-    if (this.sources.delete(source)) this.changed(this.held, at);
-  }
-
-  releaseAll(at) {
-    if (this.sources.size > 0) {
-      this.sources.clear();
-      this.changed(0, at);
+    get held() {
+        return [...this.sources.values()].reduce((all, key) => all | key, 0);
     }
-  }
+    keyDown(event) {
+        const key = BY_CODE[event.code];
+        const target = event.target instanceof Element ? event.target : null;
+        if (key === undefined || event.ctrlKey || event.metaKey || event.altKey)
+            return;
+        if (target?.closest("input[type=number], select, dialog"))
+            return;
+        if (target?.closest("button, a, summary, input") && (event.code === "Space" || event.code === "Enter"))
+            return;
+        event.preventDefault();
+        if (!event.repeat)
+            this.press(event.code, key, event.timeStamp);
+    }
+    wireButton(button) {
+        const key = Number(button.dataset.key);
+        button.addEventListener("pointerdown", (event) => {
+            event.preventDefault();
+            button.setPointerCapture(event.pointerId);
+            button.classList.add("down-now");
+            this.press(`pointer ${event.pointerId}`, key, event.timeStamp);
+        });
+        for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
+            button.addEventListener(name, (event) => {
+                button.classList.remove("down-now");
+                this.release(`pointer ${event.pointerId}`, event.timeStamp);
+            });
+        }
+        button.addEventListener("contextmenu", (event) => event.preventDefault());
+    }
+    press(source, key, at) {
+        this.sources.set(source, key);
+        this.gesture();
+        this.changed(this.held, at);
+    }
+    release(source, at) {
+        if (this.sources.delete(source))
+            this.changed(this.held, at);
+    }
+    releaseAll(at) {
+        if (this.sources.size > 0) {
+            this.sources.clear();
+            this.changed(0, at);
+        }
+    }
 }

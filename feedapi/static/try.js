@@ -1,143 +1,136 @@
 // The creator's own page: one world, any start, and the simulator beside the model on a switch.
-
 import { Controls } from "./controls.js";
-import { hearts, Live, muteButton, Pace } from "./live.js";
-import { Speaker } from "./sound.js";
+import { byId, first, opaque } from "./dom.js";
+import { hearts, Live, Pace } from "./live.js";
+import { muteButton, Speaker } from "./sound.js";
 import { VIEW } from "./wire.js";
-
-const NAMES = { collect: "coin", door: "door opened" }; // of events, where their own name says too little
+const NAMES = { collect: "coin", door: "door opened" }; // where their own name says too little
 const TREND = 240; // frames that the curve shows
 const LOGGED = 24; // chips that stay
-
-const byId = (id) => document.getElementById(id);
-const data = document.querySelector(".tryout").dataset;
-const events = data.events.split(" ");
+const { events: named = "", day = "0" } = first(".tryout").dataset;
+const events = named.split(" ");
 const canvas = byId("canvas");
-const context = (id) => byId(id).getContext("2d", { alpha: false });
+const context = (id) => opaque(byId(id));
 const contexts = { frame: context("canvas"), truth: context("truth"), difference: context("difference") };
+const seed = byId("seed");
+const spawn = byId("spawn");
+const beside = document.getElementById("beside"); // not there where the simulator plays
+const light = document.getElementById("light"); // nor this, where there is no night
 const speaker = new Speaker(24000, 1600);
-const pace = new Pace(byId);
+const pace = new Pace();
 let trend = [];
 let live = null;
-
 function notice(text) {
-  byId("notice").hidden = text === "";
-  byId("notice").textContent = text;
+    byId("notice").hidden = text === "";
+    byId("notice").textContent = text;
 }
-
 function start() {
-  if (!byId("seed").reportValidity()) return;
-  live?.leave();
-  notice("Waking the world…");
-  trend = [];
-  byId("log").replaceChildren();
-  const query = new URLSearchParams({ seed: byId("seed").value || "0", spawn: byId("spawn").value });
-  live = new Live(`/play?${query}`, {
-    contexts,
-    shown: show,
-    closed: ended,
-    heard: (samples) => speaker.push(samples),
-    painted: (frame, now) => pace.measure(frame, now),
-  });
-  live.socket.addEventListener("open", look);
-  canvas.focus({ preventScroll: true });
+    if (!seed.reportValidity())
+        return;
+    live?.leave();
+    notice("Waking the world…");
+    trend = [];
+    byId("log").replaceChildren();
+    const query = new URLSearchParams({ seed: seed.value || "0", spawn: spawn.value });
+    live = new Live(`/play?${query}`, {
+        contexts,
+        shown: show,
+        closed: ended,
+        heard: (samples) => speaker.push(samples),
+        painted: (frame, now) => pace.measure(frame, now),
+    });
+    live.socket.addEventListener("open", look);
+    canvas.focus({ preventScroll: true });
 }
-
 function ended({ reason }) {
-  document.documentElement.dataset.live = "no";
-  notice(`${reason || "The server has stopped"}. Press R to try again.`);
+    document.documentElement.dataset.live = "no";
+    notice(`${reason || "The server has stopped"}. Press R to try again.`);
 }
-
 // What is beside
-
 function look() {
-  const wanted = byId("beside")?.checked ?? false;
-  for (const part of document.querySelectorAll(".beside-only")) part.hidden = !wanted;
-  live.view(wanted ? VIEW.BESIDE : 0);
+    const wanted = beside?.checked ?? false;
+    for (const part of document.querySelectorAll(".beside-only"))
+        part.hidden = !wanted;
+    live?.view(wanted ? VIEW.BESIDE : 0);
 }
-
 function lineUp() {
-  if (byId("beside")?.checked) live.view(VIEW.BESIDE | VIEW.LINE_UP);
+    if (beside?.checked)
+        live?.view(VIEW.BESIDE | VIEW.LINE_UP);
 }
-
-function compare(beside) {
-  const together = beside.apart <= 0.5;
-  byId("place").textContent = together ? (beside.apart === 0 ? "same place" : "within half a tile") : "apart";
-  byId("place").dataset.good = together;
-  byId("apart").textContent = `${beside.apart.toFixed(2)} tiles`;
-  byId("agreed").textContent = beside.steps ? `${percent(beside.agreed, beside.steps)} of ${beside.steps}` : "–";
-  byId("psnr").textContent = beside.psnr >= 60 ? "equal" : `${beside.psnr.toFixed(1)} dB`;
-  trend = [...trend.slice(1 - TREND), beside.psnr];
-  const height = (psnr) => 48 - ((Math.min(60, Math.max(10, psnr)) - 10) / 50) * 46 - 1;
-  const points = trend.map((psnr, index) => `${index},${height(psnr).toFixed(1)}`);
-  byId("trend").firstElementChild.setAttribute("points", points.join(" "));
+function compare(other) {
+    const together = other.apart <= 0.5;
+    byId("place").textContent = together ? (other.apart === 0 ? "same place" : "within half a tile") : "apart";
+    byId("place").dataset.good = String(together);
+    byId("apart").textContent = `${other.apart.toFixed(2)} tiles`;
+    byId("agreed").textContent = other.steps ? `${percent(other.agreed, other.steps)} of ${other.steps}` : "–";
+    byId("psnr").textContent = other.psnr >= 60 ? "equal" : `${other.psnr.toFixed(1)} dB`;
+    trend = [...trend.slice(1 - TREND), other.psnr];
+    const height = (psnr) => 48 - ((Math.min(60, Math.max(10, psnr)) - 10) / 50) * 46 - 1;
+    const points = trend.map((psnr, index) => `${index},${height(psnr).toFixed(1)}`);
+    first("#trend polyline").setAttribute("points", points.join(" "));
 }
-
 // Rounded down: 100 % is all of them.
 const percent = (part, whole) => `${(Math.floor((1000 * part) / whole) / 10).toFixed(1)} %`;
-
 // What the playthrough is at
-
 function show(frame) {
-  notice(frame.done ? "You made it! It starts again in a moment." : "");
-  document.documentElement.dataset.live = "yes";
-  canvas.dataset.tick = frame.tick;
-  byId("steps").textContent = frame.step;
-  byId("health").textContent = hearts(frame.health);
-  byId("health").setAttribute("aria-label", `${frame.health} of 3`);
-  for (const name of ["coins", "keys", "score"]) byId(name).textContent = frame[name];
-  if (byId("light")) byId("light").textContent = timeOfDay(frame.step);
-  if (frame.beside) compare(frame.beside);
-  log(frame);
+    notice(frame.done ? "You made it! It starts again in a moment." : "");
+    document.documentElement.dataset.live = "yes";
+    canvas.dataset.tick = String(frame.tick);
+    byId("steps").textContent = String(frame.step);
+    byId("health").textContent = hearts(frame.health);
+    byId("health").setAttribute("aria-label", `${frame.health} of 3`);
+    for (const name of ["coins", "keys", "score"])
+        byId(name).textContent = String(frame[name]);
+    if (light)
+        light.textContent = timeOfDay(frame.step, Number(day));
+    if (frame.beside)
+        compare(frame.beside);
+    log(frame);
 }
-
 /** A day begins at noon; see worldmodel/daylight.py. */
-function timeOfDay(step) {
-  const hour = (12 + (24 * (step % data.day)) / data.day) % 24;
-  return `${String(Math.floor(hour)).padStart(2, "0")}:${String(Math.floor((hour % 1) * 60)).padStart(2, "0")}`;
+function timeOfDay(step, length) {
+    const hour = (12 + (24 * (step % length)) / length) % 24;
+    return `${String(Math.floor(hour)).padStart(2, "0")}:${String(Math.floor((hour % 1) * 60)).padStart(2, "0")}`;
 }
-
 function log(frame) {
-  const simulated = frame.beside?.events ?? frame.events;
-  events.forEach((name, bit) => {
-    const own = (frame.events >> bit) & 1;
-    const theirs = (simulated >> bit) & 1;
-    if (own || theirs) chip(name, frame.step, own && theirs ? "" : own ? "the model only" : "the simulator only");
-  });
+    const simulated = frame.beside?.events ?? frame.events;
+    events.forEach((name, bit) => {
+        const own = (frame.events >> bit) & 1;
+        const theirs = (simulated >> bit) & 1;
+        if (own || theirs)
+            chip(name, frame.step, own && theirs ? "" : own ? "the model only" : "the simulator only");
+    });
 }
-
 function chip(name, step, whose) {
-  const item = document.createElement("li");
-  item.className = `chip ${name}`;
-  item.append(NAMES[name] ?? name);
-  const small = document.createElement("small");
-  small.textContent = whose ? `step ${step}, ${whose}` : `step ${step}`;
-  item.classList.toggle("alone", whose !== "");
-  item.append(" ", small);
-  byId("log").prepend(item);
-  while (byId("log").childElementCount > LOGGED) byId("log").lastElementChild.remove();
+    const item = document.createElement("li");
+    item.className = `chip ${name}`;
+    item.append(NAMES[name] ?? name);
+    const small = document.createElement("small");
+    small.textContent = whose ? `step ${step}, ${whose}` : `step ${step}`;
+    item.classList.toggle("alone", whose !== "");
+    item.append(" ", small);
+    byId("log").prepend(item);
+    while (byId("log").childElementCount > LOGGED)
+        byId("log").lastElementChild?.remove();
 }
-
-// Keys of this page; those of play are in controls.js
-
+// Keys of this page; those of play are in controls.ts
 const SHORTCUTS = {
-  KeyR: start,
-  KeyB: () => byId("beside")?.click(),
-  KeyL: lineUp,
-  KeyM: () => byId("mute").click(),
+    KeyR: start,
+    KeyB: () => beside?.click(),
+    KeyL: lineUp,
+    KeyM: () => byId("mute").click(),
 };
-
 window.addEventListener("keydown", (event) => {
-  const typing = event.target instanceof Element && event.target.closest("input[type=number], select");
-  if (typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-  SHORTCUTS[event.code]?.();
+    const typing = event.target instanceof Element && event.target.closest("input[type=number], select");
+    if (typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey)
+        return;
+    SHORTCUTS[event.code]?.();
 });
-
 new Controls((held, at) => live?.keys(held, at), () => speaker.unlock());
 muteButton(byId("mute"), speaker);
-byId("beside")?.addEventListener("change", look);
+beside?.addEventListener("change", look);
 byId("line-up").addEventListener("click", lineUp);
 byId("reset").addEventListener("click", start);
-byId("spawn").addEventListener("change", start);
-byId("seed").addEventListener("change", start);
+spawn.addEventListener("change", start);
+seed.addEventListener("change", start);
 start();

@@ -1,6 +1,7 @@
-"""The play protocol's numbers for the browser: writes ``static/protocol.js`` from :mod:`feedapi.wire`.
+"""The play protocol's numbers for the browser: writes ``web/protocol.ts`` from :mod:`feedapi.wire`.
 
-``python -m feedapi.wire_js`` after a change of the protocol; a test compares the file with what this makes.
+``python -m feedapi.wire_ts`` after a change of the protocol, then ``make web``; tests compare both files with
+what these make.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from feedapi import wire
 from feedapi.session import WINDOW
 
-TARGET = Path(__file__).parent / "static" / "protocol.js"
+TARGET = Path(__file__).parent / "web" / "protocol.ts"
 _GETTERS = {"B": "Uint8", "H": "Uint16", "I": "Uint32", "f": "Float32", "d": "Float64"}
 """Of a DataView, by the letter that ``struct`` uses."""
 _ENUMS: Mapping[str, type[IntEnum | IntFlag]] = {
@@ -40,20 +41,20 @@ _LAYOUTS: Mapping[str, tuple[struct.Struct, tuple[str, ...]]] = {
 }
 
 
-def protocol_js() -> str:
+def protocol_ts() -> str:
     """The module's text."""
-    lines = ["// Made from feedapi/wire.py by `python -m feedapi.wire_js`; change it there.", ""]
+    lines = ["// Made from feedapi/wire.py by `python -m feedapi.wire_ts`; change it there.", ""]
     lines += [f"export const {name} = {number};" for name, number in _NUMBERS.items()]
     for name, enum in _ENUMS.items():
         members = ", ".join(f"{member.name}: {member.value}" for member in enum)
-        lines.append(f"export const {name} = {{ {members} }};")
+        lines.append(f"export const {name} = {{ {members} }} as const;")
     for name, (packed, fields) in _LAYOUTS.items():
         places = layout(packed, fields)
         lines.append(f"export const {name} = {{")
         lines.append(f"  size: {packed.size},")
         lines.append("  fields: {")
         lines += [f"    {field}: {json.dumps(place)}," for field, place in places.items()]
-        lines += ["  },", "};"]
+        lines += ["  },", "} as const;"]
     return "\n".join(lines) + "\n"
 
 
@@ -69,4 +70,4 @@ def layout(packed: struct.Struct, fields: tuple[str, ...]) -> dict[str, tuple[in
 
 
 if __name__ == "__main__":
-    TARGET.write_text(protocol_js(), encoding="utf-8")
+    TARGET.write_text(protocol_ts(), encoding="utf-8")

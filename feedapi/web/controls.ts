@@ -1,0 +1,75 @@
+// Keyboard and touch: both end in one set of held keys, which is reported whenever it changes.
+
+import { KEY } from "./wire.js";
+
+const BY_CODE: Readonly<Record<string, number>> = {
+  ArrowLeft: KEY.LEFT, KeyA: KEY.LEFT,
+  ArrowRight: KEY.RIGHT, KeyD: KEY.RIGHT,
+  ArrowUp: KEY.UP, KeyW: KEY.UP,
+  ArrowDown: KEY.DOWN, KeyS: KEY.DOWN,
+  Space: KEY.INTERACT, KeyE: KEY.INTERACT, Enter: KEY.INTERACT,
+};
+
+export class Controls {
+  private readonly sources = new Map<string, number>(); // what holds a key (a key code or a pointer) -> the key
+
+  /** changed(held, timeStamp) is called on every change; gesture() on every press. */
+  constructor(
+    private readonly changed: (held: number, at: number) => void,
+    private readonly gesture: () => void,
+  ) {
+    window.addEventListener("keydown", (event) => this.keyDown(event));
+    window.addEventListener("keyup", (event) => this.release(event.code, event.timeStamp));
+    window.addEventListener("blur", (event) => this.releaseAll(event.timeStamp));
+    document.addEventListener("visibilitychange", (event) => this.releaseAll(event.timeStamp));
+    for (const button of document.querySelectorAll<HTMLElement>("[data-key]")) this.wireButton(button);
+  }
+
+  get held(): number {
+    return [...this.sources.values()].reduce((all, key) => all | key, 0);
+  }
+
+  private keyDown(event: KeyboardEvent): void {
+    const key = BY_CODE[event.code];
+    const target = event.target instanceof Element ? event.target : null;
+    if (key === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (target?.closest("input[type=number], select, dialog")) return;
+    if (target?.closest("button, a, summary, input") && (event.code === "Space" || event.code === "Enter")) return;
+    event.preventDefault();
+    if (!event.repeat) this.press(event.code, key, event.timeStamp);
+  }
+
+  private wireButton(button: HTMLElement): void {
+    const key = Number(button.dataset.key);
+    button.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      button.setPointerCapture(event.pointerId);
+      button.classList.add("down-now");
+      this.press(`pointer ${event.pointerId}`, key, event.timeStamp);
+    });
+    for (const name of ["pointerup", "pointercancel", "lostpointercapture"] as const) {
+      button.addEventListener(name, (event) => {
+        button.classList.remove("down-now");
+        this.release(`pointer ${event.pointerId}`, event.timeStamp);
+      });
+    }
+    button.addEventListener("contextmenu", (event) => event.preventDefault());
+  }
+
+  private press(source: string, key: number, at: number): void {
+    this.sources.set(source, key);
+    this.gesture();
+    this.changed(this.held, at);
+  }
+
+  private release(source: string, at: number): void {
+    if (this.sources.delete(source)) this.changed(this.held, at);
+  }
+
+  releaseAll(at: number): void {
+    if (this.sources.size > 0) {
+      this.sources.clear();
+      this.changed(0, at);
+    }
+  }
+}
