@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
 from feedapi.arena import Arena
+from feedapi.drafts import Drafts
 from feedapi.guarding import Guarded
 from feedapi.tickets import TicketOffice
 from moderation.secret import derived, load_secret
@@ -34,6 +35,7 @@ class Services:
     store: Store
     office: TicketOffice
     arena: Arena
+    drafts: Drafts
     guarded: Guarded | None = None
     _compiled: OrderedDict[str, CompiledWorld] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
@@ -56,10 +58,12 @@ class Services:
             guard=watched.guard if watched else None,
             report=watched.report if watched else None,
         )
-        return cls(store, TicketOffice(derived(load_secret(home), "tickets")), arena, watched)
+        office = TicketOffice(derived(load_secret(home), "tickets"))
+        return cls(store, office, arena, Drafts(load), watched)
 
     def close(self) -> None:
         self.arena.close()
+        self.drafts.close()
         if self.guarded is not None:
             self.guarded.close()
         self.store.close()

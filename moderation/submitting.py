@@ -7,7 +7,9 @@ Every function takes the creator's account and reaches only what is theirs: what
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,17 +58,29 @@ def package_of(store: Store, creator: str, spec: Mapping[str, Any], files: Mappi
     return make_package(contents)
 
 
+def draft_of(store: Store, creator: str, version: Version) -> tuple[dict[str, Any], dict[str, str]]:
+    """The spec of a version, and its media as this creator's uploads: what another version begins with.
+
+    Whoever calls this has checked that the creator may have it. Raises ``moderation.store.Quarantined``, and
+    NotFound where the media was erased.
+    """
+    with zipfile.ZipFile(io.BytesIO(store.package(version.id))) as package:
+        media = {name: package.read(name) for name in package.namelist() if name != DOCUMENT}
+    return store.spec(version.id), {name: upload(store, creator, data) for name, data in media.items()}
+
+
 def assemble(store: Store, creator: str, spec: Mapping[str, Any], files: Mapping[str, str]) -> Submission:
     """A submission of a spec and of uploads. Raises PackageError."""
-    return _kept(store, package_of(store, creator, spec, files))
+    return packaged(store, package_of(store, creator, spec, files))
 
 
 def zipped(store: Store, data: bytes) -> Submission:
     """A whole package as a zip. Raises PackageError."""
-    return _kept(store, unpack(data))
+    return packaged(store, unpack(data))
 
 
-def _kept(store: Store, package: WorldPackage) -> Submission:
+def packaged(store: Store, package: WorldPackage) -> Submission:
+    """A package that was checked already."""
     return Submission(package, store.blobs.put(pack(package)))
 
 

@@ -34,9 +34,9 @@ def test_an_operator_sees_what_died_and_tries_it_again(browser: Browser, server:
     for page in watched(browser, viewport={"width": 1440, "height": 900}):
         sign_in(page, server)
         expect(page.get_by_role("heading", name="Operation")).to_be_visible()
-        expect(page.get_by_text("no such thing")).to_be_visible()
+        expect(page.get_by_label("Error of job 1")).to_be_visible()
         keep(page, "operate")
-        page.get_by_role("button", name="Try again").click()
+        page.get_by_role("button", name="Try again: job 1").click()
         expect(page.get_by_text("None: what failed was tried again")).to_be_visible()
 
     states = {job.kind: job.state for job in server.services.store.queue.jobs()}
