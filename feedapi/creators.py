@@ -35,7 +35,7 @@ from moderation import submitting
 from moderation.accounts import Principal
 from moderation.jobs import check_room
 from moderation.states import WORKING, WorldState
-from moderation.store import Store, StoredDecision, Transaction, Version
+from moderation.store import Quarantined, Store, StoredDecision, Transaction, Version
 from moderation.submitting import KnownContent, Submission
 from moderation.waiting import outlook
 from worldmodel.problems import PackageError
@@ -181,7 +181,11 @@ def draft(request: Request, version: VersionId, who: Creator) -> NewWorld:
     Of a version of one's own, or of one that is published.
     """
     store = services.of(request).store
-    spec, files = submitting.draft_of(store, who.account, comparable(store, who.account, version))
+    found = comparable(store, who.account, version)
+    try:
+        spec, files = submitting.draft_of(store, who.account, found)
+    except Quarantined as error:
+        raise Problem("not-found", str(error)) from None
     return NewWorld(spec=spec, files=files)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -16,8 +17,10 @@ from starlette.routing import BaseRoute
 
 from feedapi.app import create_app
 from feedapi.guarding import Guarded
+from feedapi.identity import COOKIE
 from feedapi.server import Server, address, listen
 from feedapi.services import Services
+from moderation.accounts import create_key, sign_in
 from moderation.packages import pack
 from moderation.states import WorldState
 from moderation.store import Store, open_store
@@ -101,6 +104,12 @@ class Running:
     def services(self) -> Services:
         found: Services = self.app.state.services
         return found
+
+    def cookie(self, account: str) -> Any:
+        """What a browser has that somebody has signed in on; signing in by the form is rationed."""
+        store = self.services.store
+        value, _ = sign_in(store, create_key(store, account))
+        return {"name": COOKIE, "value": value, "url": self.url}
 
     def socket(self, path: str) -> str:
         return self.url.replace("http://", "ws://") + path

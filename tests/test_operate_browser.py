@@ -48,6 +48,8 @@ def test_an_empty_installation_says_what_to_do(browser: Browser, server: Running
     for page in watched(browser, **phone, color_scheme="dark"):
         sign_in(page, server)
         expect(page.get_by_text("No worlds yet")).to_be_visible()
+        expect(page.get_by_role("heading", name="what to do next")).to_be_visible()
+        expect(page.get_by_role("link", name="sample worlds")).to_be_visible()
         keep(page, "phone-operate")
         assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
 
@@ -69,3 +71,24 @@ def test_only_operators_see_jobs_and_only_dead_ones_are_tried_again(server: Runn
     assert operator.post(f"/v1/jobs/{ready[0]['id']}/requeue").status_code == 409
     assert operator.post("/v1/jobs/99999/requeue").status_code == 404
     assert operator.post(f"/v1/jobs/{dead[0]['id']}/requeue").json()["state"] == "ready"
+
+
+def test_the_board_refreshes_itself_until_it_is_told_not_to(browser: Browser, server: Running) -> None:
+    store = server.services.store
+    for page in watched(browser, viewport={"width": 1440, "height": 900}):
+        sign_in(page, server)
+        expect(page.get_by_text("None was heard of in the last minute.")).to_be_visible()
+        store.queue.heard("a-worker", ["cpu"])
+        expect(page.get_by_text("a-worker")).to_be_visible(timeout=30_000)
+
+        page.get_by_label("Refresh by itself").uncheck()
+        shown = page.locator("#as-of").text_content()
+        page.wait_for_timeout(7000)
+        assert page.locator("#as-of").text_content() == shown
+
+
+def test_work_without_workers_is_said(browser: Browser, server: Running) -> None:
+    busy(server.services.store)
+    for page in watched(browser, viewport={"width": 1440, "height": 900}):
+        sign_in(page, server)
+        expect(page.get_by_text("Nobody works.")).to_be_visible()

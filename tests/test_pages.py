@@ -17,8 +17,7 @@ from fastapi.responses import HTMLResponse
 from playwright.sync_api import Browser, Page, Response
 
 from feedapi.app import create_app
-from feedapi.identity import COOKIE
-from moderation.accounts import create_account, create_key, operator_key, sign_in
+from moderation.accounts import create_account, create_key, operator_key
 from tests.axe import violations_in_both_schemes
 from tests.feed_home import Running, add_world, every_route, fill, running
 from tests.test_feed_creators import decided
@@ -152,9 +151,7 @@ def opened(browser: Browser, sites: dict[bool, Site], shown: Shown, options: Any
         page = context.new_page()
         page.add_init_script(SHIFTS)
         if shown.who:
-            store = site.server.services.store
-            cookie, _ = sign_in(store, create_key(store, shown.who))
-            context.add_cookies([{"name": COOKIE, "value": cookie, "url": site.server.url}])
+            context.add_cookies([site.server.cookie(shown.who)])
         page.goto(site.server.url + shown.path.format(**site.names))
         page.wait_for_timeout(500)
         yield page

@@ -41,19 +41,22 @@ def page(browser: Browser, server: Running) -> Iterator[Page]:
 
 
 def sign_in(page: Page, server: Running) -> None:
+    page.context.add_cookies([server.cookie("anna")])
     page.goto(f"{server.url}/studio")
-    page.get_by_label("API key").fill(create_key(server.services.store, "anna"))
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{server.url}/studio")
 
 
-def test_whoever_is_not_signed_in_is_led_to_where_they_can_be(browser: Browser, server: Running) -> None:
+def test_whoever_is_not_signed_in_is_led_to_where_they_can_be_and_back(
+    browser: Browser, server: Running
+) -> None:
     for page in watched(browser, viewport={"width": 1440, "height": 900}):
+        page.goto(f"{server.url}/sign-in?next=//evil.example")
+        assert page.locator("#sign-in").get_attribute("data-next") == "/studio"
         page.goto(f"{server.url}/studio/new")
         keep(page, "sign-in")
         assert page.url.endswith("/sign-in?next=/studio/new")
-        page.goto(f"{server.url}/sign-in?next=//evil.example")
-        assert page.locator("#sign-in").get_attribute("data-next") == "/studio"
+        page.get_by_label("API key").fill(create_key(server.services.store, "anna"))
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{server.url}/studio/new")
 
 
 def test_a_world_is_made_seen_and_sent(page: Page, server: Running, tmp_path: Path) -> None:
@@ -279,3 +282,14 @@ def test_everything_fits_on_a_small_phone(browser: Browser, server: Running) -> 
             keep(page, f"phone{path.replace('/', '-')}")
             wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             assert wide <= 0, path
+
+
+def test_sample_worlds_are_one_click_away(page: Page, server: Running) -> None:
+    page.get_by_role("link", name="Sample worlds").click()
+    expect(page.get_by_text("Content warning.")).to_have_count(3)
+    keep(page, "samples")
+    page.get_by_role("button", name="Send it to the bots: Top Garden").click()
+    page.wait_for_url(f"{server.url}/studio")
+
+    expect(page.get_by_role("link", name="Top Garden")).to_be_visible()
+    assert [one.creator for one in server.services.store.find_versions("top-garden")] == ["anna"]
