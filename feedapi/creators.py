@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from feedapi import services
 from feedapi.identity import Creator
-from feedapi.lineage import changes, comparable
+from feedapi.lineage import changes
 from feedapi.once import Key, answer_once
 from feedapi.preview import compiled, preview_of
 from feedapi.problems import Problem, responses
@@ -31,7 +31,7 @@ from feedapi.shapes import (
     VersionList,
     Withdrawal,
 )
-from moderation import submitting
+from moderation import origins, submitting
 from moderation.accounts import Principal
 from moderation.jobs import check_room
 from moderation.states import WORKING, WorldState
@@ -168,8 +168,8 @@ def preview(
         raise _bad_package(error) from None
     found: list[Change] = []
     if against is not None:
-        base = comparable(here.store, who.account, against)
-        found = changes(here.store.spec(base.id), package.spec.canonical())
+        base = origins.beginning(here.store, who.account, against)
+        found = changes(origins.document(here.store, base), package.spec.canonical())
     world = compiled(package)
     return preview_of(package.spec, world, here.drafts.keep(who.account, world), found)
 
@@ -181,7 +181,7 @@ def draft(request: Request, version: VersionId, who: Creator) -> NewWorld:
     Of a version of one's own, or of one that is published.
     """
     store = services.of(request).store
-    found = comparable(store, who.account, version)
+    found = origins.beginning(store, who.account, version)
     try:
         spec, files = submitting.draft_of(store, who.account, found)
     except Quarantined as error:

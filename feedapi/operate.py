@@ -6,7 +6,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
@@ -21,8 +20,8 @@ from feedapi.identity import Operator, needs
 from feedapi.problems import Problem, responses
 from feedapi.studio import render, visitor
 from moderation.accounts import Principal
-from moderation.store import Job, NotFound, Store
-from moderation.store.figures import Figures, figures, hours, queues
+from moderation.store import Job, Store
+from moderation.store.figures import Figures, figures, hours, queues, titles
 
 router = APIRouter(tags=["operation"])
 STATES = ("ready", "running", "done", "dead")
@@ -144,23 +143,20 @@ def page(request: Request, who: Overseer) -> Response:
 
 def _workers(store: Store, heard: Mapping[str, Sequence[str]]) -> list[WorkerItem]:
     running = store.queue.listed("running", limit=MOST)
-    titles = _titles(store, running)
+    named = _titles(store, running)
     items = []
     for name, names in sorted(heard.items()):
         job = next((one for one in running if one.worker and one.worker.startswith(name)), None)
         told = (job.progress or {}) if job else {}
         share = told["done"] / told["total"] if told.get("total") else None
-        items.append(WorkerItem(name, tuple(names), job, titles.get(job.subject, "") if job else "", share))
+        items.append(WorkerItem(name, tuple(names), job, named.get(job.subject, "") if job else "", share))
     return items
 
 
 def _titles(store: Store, jobs: Sequence[Job]) -> dict[str, str]:
     """Of the worlds that jobs are about, by subject; some are about none."""
-    titles = {}
-    for subject in {job.subject for job in jobs}:
-        with suppress(NotFound):
-            titles[subject] = store.version(subject).title
-    return titles
+    with store.reading() as connection:
+        return titles(connection, {job.subject for job in jobs})
 
 
 def _device(store: Store) -> str:

@@ -6,7 +6,7 @@ a checkout and copies in a wheel. Sending one in is a submission like any other,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -113,13 +113,13 @@ def _send(store: Store, who: Principal, name: str) -> None:
 def samples(store: Store) -> list[Sample]:
     """All of them, those without a warning first."""
     published = {one.id for one in store.published()}
-    found = [_sample(store, name, published) for name in _folders()]
+    here = submitting.taken(store, _folders())
+    found = [_sample(name, name in here, published) for name in _folders()]
     return sorted(found, key=lambda one: (bool(one.warning), one.remix_of is not None))
 
 
-def _sample(store: Store, name: str, published: Iterable[str]) -> Sample:
+def _sample(name: str, here: bool, published: Collection[str]) -> Sample:
     title, prompt, parent = _told(name)
-    here = bool(store.find_versions(name))
     waits = parent is not None and parent not in published
     return Sample(
         name=name,

@@ -11,10 +11,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from feedapi import services
 from feedapi.identity import COOKIE
-from feedapi.lineage import base_of, changes, forebears
+from feedapi.lineage import changes
 from feedapi.pages import templates
 from feedapi.starting import samples, steps
-from moderation import submitting
+from moderation import origins, submitting
 from moderation.accounts import NotAllowed, Principal, check_sign_in, csrf_token
 from moderation.states import WITHDRAWABLE, WORKING, WorldState
 from moderation.store import NotFound, NotPublished, Store, StoredDecision, Version, cases
@@ -169,7 +169,11 @@ def new(
         again = None if before is None else submitting.owned(store, who.account, before)
     except (NotPublished, NotFound):
         return render(request, who, "missing.html", status=404)
-    lineage = [] if parent is None else forebears(store, store.version(parent.version))
+    lineage = (
+        []
+        if parent is None
+        else origins.forebears(store, origins.beginning(store, who.account, parent.version))
+    )
     return render(
         request,
         who,
@@ -201,7 +205,7 @@ def one(request: Request, who: Visitor, version: str) -> Response:
     stored = None if found.state in WORKING else submitting.decision_of(store, found)
     with store.reading() as connection:
         ruling = cases.standing_ruling(connection, version)
-    base = base_of(store, found)
+    beside = origins.compared(store, found)
     return render(
         request,
         who,
@@ -215,9 +219,9 @@ def one(request: Request, who: Visitor, version: str) -> Response:
         clips=_clips(found, stored),
         ruling=ruling,
         outlook=outlook(store, found),
-        forebears=forebears(store, found),
-        compared=None if base is None else base[1],
-        changes=() if base is None else changes(store.spec(base[0].id), store.spec(version)),
+        forebears=origins.forebears(store, found),
+        compared=None if beside is None else beside.called,
+        changes=() if beside is None else changes(beside.before, beside.after),
         changeable=found.state not in SEALED,
         working=found.state in WORKING,
         withdrawable=found.state in WITHDRAWABLE,

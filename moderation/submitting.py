@@ -10,13 +10,16 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from sqlalchemy import select
 
 from moderation.packages import pack, unpack
 from moderation.states import WorldState
 from moderation.store import Conflict, NotFound, Store, StoredDecision, Transaction, Version, accounts
+from moderation.store import tables as t
 from worldmodel.archive import DOCUMENT
 from worldmodel.package import PackageError, WorldPackage, make_package
 from worldmodel.problems import Problem
@@ -112,6 +115,12 @@ def submit(tx: Transaction, creator: str, submission: Submission, world: str | N
         raise KnownContent("this content was submitted before: the same content is the same version")
     tx.enqueue("receive", package.sha256, f"receive:{package.sha256}")
     return tx.version(package.sha256)
+
+
+def taken(store: Store, slugs: Iterable[str]) -> set[str]:
+    """Which of these addresses stand for a world already, whoever's."""
+    with store.reading() as connection:
+        return {*connection.execute(select(t.worlds.c.id).where(t.worlds.c.id.in_([*slugs]))).scalars()}
 
 
 def address(tx: Transaction, slug: str, creator: str) -> str:

@@ -113,12 +113,18 @@ def test_a_world_without_a_door_has_nothing_behind_one() -> None:
 
 def test_changes_name_fields_and_objects() -> None:
     sign = {"kind": "sign", "text": "exit"}
-    before = {"title": "A", "mechanics": {"gravity": 1.0, "view": "side"}, "objects": [sign]}
+    before = {
+        "title": "A",
+        "mechanics": {"gravity": 1.0, "view": "side"},
+        "objects": [sign],
+        "music": "drum.ogg",
+    }
     after = {"title": "A", "mechanics": {"gravity": 0.4}, "objects": [sign | {"where": {"depth": "far"}}]}
 
     assert changes(before, after) == [
         Change(what="gravity", before="1", after="0.4"),
         Change(what="view", before="side", after="as the prompt says"),
+        Change(what="music", before="drum.ogg", after="nothing"),
         Change(what="object", before="sign “exit”, half way", after="left out"),
         Change(what="object", before="not there", after="sign “exit”, far"),
     ]
@@ -205,7 +211,8 @@ def test_a_published_world_can_be_begun_with_and_anothers_hidden_one_cannot(
     assert anna.post(f"/v1/versions/{published}/draft").json()["spec"]["title"] == "Sunny Meadow"
     assert anna.post(f"/v1/versions/{hidden}/draft").status_code == 404
     assert anna.post("/v1/previews", json={"spec": CAVE}, params={"against": hidden}).status_code == 404
-    assert client_of(server, "mod").post(f"/v1/versions/{published}/draft").status_code == 403
+    with client_of(server, "mod") as moderator:
+        assert moderator.post(f"/v1/versions/{published}/draft").status_code == 403
 
 
 # The sample worlds

@@ -81,7 +81,7 @@ def test_the_board_refreshes_itself_until_it_is_told_not_to(browser: Browser, se
         store.queue.heard("a-worker", ["cpu"])
         expect(page.get_by_text("a-worker")).to_be_visible(timeout=30_000)
 
-        page.get_by_label("Refresh by itself").uncheck()
+        page.get_by_text("Refresh by itself").click()
         shown = page.locator("#as-of").text_content()
         page.wait_for_timeout(7000)
         assert page.locator("#as-of").text_content() == shown

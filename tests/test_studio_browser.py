@@ -204,6 +204,14 @@ def test_a_remix_shows_its_lineage_and_what_it_changed(page: Page, server: Runni
     expect(page.locator(".changes")).to_contain_text("darkness")
     assert page.locator(".changes li").count() == 2  # the title and the darkness
 
+    page.get_by_role("link", name="Change it, send it again").click()
+    expect(page.get_by_label("Title")).to_have_value("Dark Remix")
+    page.get_by_role("slider", name="Gravity").fill("0.5")
+    page.get_by_role("button", name="Send it again").click()
+    page.wait_for_url(lambda url: "from=" not in url)
+    parents = [one.remix_of for one in server.services.store.find_versions("dark-remix")]
+    assert parents == ["sunny-meadow", "sunny-meadow"]
+
 
 def test_what_is_wrong_is_said_where_one_is(page: Page, server: Running) -> None:
     page.goto(f"{server.url}/studio/new")

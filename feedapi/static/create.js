@@ -16,6 +16,7 @@ const things = new Things(soon, (number) => map.placing(number));
 const map = new LittleMap((zone) => things.put(zone));
 const living = new LivingPreview(() => void look());
 let known = {};
+let parent = form.dataset.remix; // the address of the world that this one is made from
 let timer = 0;
 let newest = 0;
 // The form as a spec, and a spec as the form
@@ -57,13 +58,14 @@ async function world() {
     if (objects.length > 0)
         spec.objects = objects;
     spec.seed = Number(field("seed").value) || 0;
-    if (form.dataset.remix)
-        spec.remix_of = form.dataset.remix;
+    if (parent)
+        spec.remix_of = parent;
     return { spec, files: bundle.files, numbers };
 }
 /** Begin with a version that there is. */
 function fill({ spec, files }) {
     known = files;
+    parent ??= spec.remix_of;
     field("title").value = form.dataset.remix ? `${spec.title} again`.slice(0, 80) : spec.title;
     field("prompt").value = spec.prompt;
     field("seed").value = String(spec.seed ?? 0);

@@ -15,6 +15,7 @@ interface Spec {
   prompt: string;
   seed?: number;
   objects?: Thing[];
+  remix_of?: string;
   [part: string]: unknown;
 }
 
@@ -51,6 +52,7 @@ const things = new Things(soon, (number) => map.placing(number));
 const map = new LittleMap((zone) => things.put(zone));
 const living = new LivingPreview(() => void look());
 let known: Record<string, string> = {};
+let parent = form.dataset.remix; // the address of the world that this one is made from
 let timer = 0;
 let newest = 0;
 
@@ -92,13 +94,14 @@ async function world(): Promise<Draft & { numbers: number[] }> {
   const { objects, numbers } = await things.all(bundle);
   if (objects.length > 0) spec.objects = objects;
   spec.seed = Number(field("seed").value) || 0;
-  if (form.dataset.remix) spec.remix_of = form.dataset.remix;
+  if (parent) spec.remix_of = parent;
   return { spec, files: bundle.files, numbers };
 }
 
 /** Begin with a version that there is. */
 function fill({ spec, files }: Draft): void {
   known = files;
+  parent ??= spec.remix_of;
   field("title").value = form.dataset.remix ? `${spec.title} again`.slice(0, 80) : spec.title;
   field("prompt").value = spec.prompt;
   field("seed").value = String(spec.seed ?? 0);

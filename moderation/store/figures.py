@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -131,6 +131,12 @@ def _hourly(
     spans = [func.sum(case(((at > begin) & (at <= end), 1), else_=0)) for begin, end in pairwise(edges)]
     query = select(what, *spans).where(at > edges[0]).group_by(what).order_by(what)
     return {row[0]: [int(one) for one in row[1:]] for row in connection.execute(query)}
+
+
+def titles(connection: Connection, versions: Iterable[str]) -> dict[str, str]:
+    """Of these versions' worlds, by version; ids of anything else are left out."""
+    query = select(t.versions.c.id, t.worlds.c.title).join(t.worlds).where(t.versions.c.id.in_([*versions]))
+    return {row.id: row.title for row in connection.execute(query)}
 
 
 def worlds_by_state(connection: Connection) -> dict[str, int]:
