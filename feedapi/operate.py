@@ -89,6 +89,9 @@ class WorkerItem:
     name: str
     queues: tuple[str, ...]
     job: Job | None
+    """The first that it holds."""
+    more: int
+    """Others that it holds: one that explores several worlds in one batch has several."""
     title: str
     """Of the world that the job is about."""
     share: float | None
@@ -146,10 +149,12 @@ def _workers(store: Store, heard: Mapping[str, Sequence[str]]) -> list[WorkerIte
     named = _titles(store, running)
     items = []
     for name, names in sorted(heard.items()):
-        job = next((one for one in running if one.worker and one.worker.startswith(name)), None)
+        held = [one for one in running if one.worker == name]
+        job = held[0] if held else None
         told = (job.progress or {}) if job else {}
         share = told["done"] / told["total"] if told.get("total") else None
-        items.append(WorkerItem(name, tuple(names), job, named.get(job.subject, "") if job else "", share))
+        title = named.get(job.subject, "") if job else ""
+        items.append(WorkerItem(name, tuple(names), job, max(0, len(held) - 1), title, share))
     return items
 
 

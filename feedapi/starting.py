@@ -6,7 +6,7 @@ a checkout and copies in a wheel. Sending one in is a submission like any other,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -23,7 +23,7 @@ from moderation import submitting
 from moderation.accounts import Principal
 from moderation.jobs import check_room
 from moderation.states import WITH_PEOPLE, WORKING, WorldState
-from moderation.store import Store
+from moderation.store import NotPublished, Store
 from moderation.store.figures import worlds_by_state
 from moderation.submitting import KnownContent
 
@@ -112,15 +112,14 @@ def _send(store: Store, who: Principal, name: str) -> None:
 
 def samples(store: Store) -> list[Sample]:
     """All of them, those without a warning first."""
-    published = {one.id for one in store.published()}
     here = submitting.taken(store, _folders())
-    found = [_sample(name, name in here, published) for name in _folders()]
+    found = [_sample(store, name, name in here) for name in _folders()]
     return sorted(found, key=lambda one: (bool(one.warning), one.remix_of is not None))
 
 
-def _sample(name: str, here: bool, published: Collection[str]) -> Sample:
+def _sample(store: Store, name: str, here: bool) -> Sample:
     title, prompt, parent = _told(name)
-    waits = parent is not None and parent not in published
+    waits = not here and parent is not None and not _is_published(store, parent)
     return Sample(
         name=name,
         title=title,
@@ -129,6 +128,14 @@ def _sample(name: str, here: bool, published: Collection[str]) -> Sample:
         remix_of=parent,
         state="here" if here else "waits" if waits else "new",
     )
+
+
+def _is_published(store: Store, world: str) -> bool:
+    try:
+        store.published_world(world)
+    except NotPublished:
+        return False
+    return True
 
 
 @cache

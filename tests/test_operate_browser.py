@@ -87,6 +87,20 @@ def test_the_board_refreshes_itself_until_it_is_told_not_to(browser: Browser, se
         assert page.locator("#as-of").text_content() == shown
 
 
+def test_a_worker_shows_what_it_does_and_a_queue_who_listens(browser: Browser, server: Running) -> None:
+    store = server.services.store
+    busy(store)
+    store.queue.heard("a-worker", ["cpu", "gpu"])
+    job = store.queue.claim("a-worker", 60.0)
+    assert job is not None
+    store.queue.renew(job, 60.0, 1.0, {"done": 30, "total": 120})
+    for page in watched(browser, viewport={"width": 1440, "height": 900}):
+        sign_in(page, server)
+        expect(page.locator(".workers")).to_contain_text(f"{job.kind} of Busy Meadow, 25 %")
+        expect(page.get_by_role("row", name=f"{job.queue} 0 1")).to_be_visible()
+        expect(page.get_by_role("img", name="1 in 24 hours, at most 1 in one")).to_be_visible()
+
+
 def test_work_without_workers_is_said(browser: Browser, server: Running) -> None:
     busy(server.services.store)
     for page in watched(browser, viewport={"width": 1440, "height": 900}):
