@@ -54,6 +54,7 @@ export class LittleMap {
   /** Let the next clicks choose a part of the way for a thing; null ends that. */
   placing(number: number | null): void {
     this.svg.classList.toggle("placing", number !== null);
+    if (number !== null) this.svg.scrollIntoView({ block: "nearest" });
     byId("maphint").textContent =
       number === null ? this.usual : `Click where number ${number} shall stand: it goes to a free place about there.`;
   }
