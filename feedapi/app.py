@@ -27,8 +27,10 @@ from feedapi import (
     pages,
     people,
     play,
+    preview,
     problems,
     services,
+    starting,
     studio,
 )
 from feedapi.bounds import Bounds
@@ -73,10 +75,11 @@ def create_app(
     app.add_middleware(Bounds)
     app.add_middleware(SafeHeaders)
     problems.install(app)
-    for part in (api, audit, cases, costs, creators, feed, hooks, operate, people, about):
+    for part in (api, audit, cases, costs, creators, feed, hooks, operate, people, starting, about):
         app.include_router(part.router)
     app.include_router(device.api)
     app.include_router(play.router)
+    app.include_router(preview.router)
     app.include_router(pages.router)
     app.include_router(device.router)
     app.include_router(studio.router)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,9 +15,12 @@ from pydantic import BaseModel
 
 from feedapi import services
 from feedapi.identity import Creator
+from feedapi.lineage import changes
 from feedapi.once import Key, answer_once
+from feedapi.preview import compiled, preview_of
 from feedapi.problems import Problem, responses
 from feedapi.shapes import (
+    Change,
     Clip,
     DecisionItem,
     FiredRule,
@@ -27,13 +31,14 @@ from feedapi.shapes import (
     VersionList,
     Withdrawal,
 )
-from moderation import submitting
+from moderation import origins, submitting
 from moderation.accounts import Principal
 from moderation.jobs import check_room
 from moderation.spending import check_review
 from moderation.states import WORKING, WorldState
-from moderation.store import Store, StoredDecision, Transaction, Version
+from moderation.store import Quarantined, Store, StoredDecision, Transaction, Version
 from moderation.submitting import KnownContent, Submission
+from moderation.waiting import outlook
 from worldmodel.problems import PackageError
 
 router = APIRouter(prefix="/v1", tags=["creators"])
@@ -43,6 +48,12 @@ VersionId = Annotated[str, Path(pattern=SHA256, description="SHA-256 of the cont
 ZIP = "application/zip"
 POLL = 0.5
 """Seconds between two looks at a review that is followed."""
+TOLD_EVERY = 5
+"""Seconds to which the time that is left is rounded up, so that not every look is news."""
+FOLLOWED = (
+    "`state` and `progress` events. Progress names the `stage`, how much of it is `done` of a `total` in a "
+    "`unit`, how many worlds are `ahead` in the queue, and the seconds `left`, each where it is known."
+)
 QUIET = 15.0
 """Seconds after which a stream says that it is still there."""
 
@@ -149,16 +160,42 @@ def _checked(store: Store, who: Principal, kind: str, body: bytes) -> Submission
         raise Problem("invalid", f"body: {error}") from None
 
 
-@router.post("/previews", responses=responses("not-signed-in", "not-allowed", "bad-package"))
-def preview(request: Request, new: NewWorld, who: Creator) -> Preview:
-    """What a world would become: what its prompt was understood to ask for, and its map."""
-    from feedapi.preview import preview_of
-
+@router.post("/previews", responses=responses("not-signed-in", "not-allowed", "not-found", "bad-package"))
+def preview(
+    request: Request,
+    new: NewWorld,
+    who: Creator,
+    against: Annotated[
+        str | None, Query(pattern=SHA256, description="A version of one's own, or a published one.")
+    ] = None,
+) -> Preview:
+    """What a world would become: what its prompt was taken to ask for, its map, and a socket to play it."""
+    here = services.of(request)
     try:
-        package = submitting.package_of(services.of(request).store, who.account, new.spec, new.files)
+        package = submitting.package_of(here.store, who.account, new.spec, new.files)
     except PackageError as error:
         raise _bad_package(error) from None
-    return preview_of(package)
+    found: list[Change] = []
+    if against is not None:
+        base = origins.beginning(here.store, who.account, against)
+        found = changes(origins.document(here.store, base), package.spec.canonical())
+    world = compiled(package)
+    return preview_of(package.spec, world, here.drafts.keep(who.account, world), found)
+
+
+@router.post("/versions/{version}/draft", responses=responses("not-signed-in", "not-allowed", "not-found"))
+def draft(request: Request, version: VersionId, who: Creator) -> NewWorld:
+    """What another version or a remix begins with: the spec, and its media as uploads of one's own.
+
+    Of a version of one's own, or of one that is published.
+    """
+    store = services.of(request).store
+    found = origins.beginning(store, who.account, version)
+    try:
+        spec, files = submitting.draft_of(store, who.account, found)
+    except Quarantined as error:
+        raise Problem("not-found", str(error)) from None
+    return NewWorld(spec=spec, files=files)
 
 
 @router.get("/world-schema")
@@ -197,7 +234,7 @@ def get_version(request: Request, response: Response, version: VersionId, who: C
     "/versions/{version}/events",
     response_class=StreamingResponse,
     responses=responses("not-signed-in", "not-allowed", "not-found")
-    | {200: {"content": {"text/event-stream": {}}, "description": "`state` and `progress` events."}},
+    | {200: {"content": {"text/event-stream": {}}, "description": FOLLOWED}},
 )
 async def follow(
     request: Request,
@@ -236,8 +273,12 @@ async def _events(request: Request, store: Store, version: str, last: int) -> As
 
 def _look(store: Store, version: str) -> tuple[list[Any], str, WorldState]:
     working = next((job for job in store.queue.jobs(version) if job.state in {"ready", "running"}), None)
-    jobs = "" if working is None else json.dumps({"stage": working.kind, **(working.progress or {})})
-    return store.history(version), jobs, store.version(version).state
+    found = store.version(version)
+    view = outlook(store, found)
+    left = None if view is None or view.left is None else TOLD_EVERY * math.ceil(view.left / TOLD_EVERY)
+    wait = {"ahead": None if view is None else view.ahead, "left": left}
+    jobs = "" if working is None else json.dumps({"stage": working.kind, **(working.progress or {}), **wait})
+    return store.history(version), jobs, found.state
 
 
 @router.get("/versions/{version}/decision", responses=responses("not-signed-in", "not-allowed", "not-found"))

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
 from feedapi.arena import Arena
+from feedapi.drafts import Drafts
 from feedapi.feed import Feed
 from feedapi.guarding import Guarded
 from feedapi.recording import Recorder
@@ -39,6 +40,7 @@ class Services:
     arena: Arena
     feed: Feed
     recorder: Recorder
+    drafts: Drafts
     guarded: Guarded | None = None
     _compiled: OrderedDict[str, CompiledWorld] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
@@ -64,10 +66,11 @@ class Services:
             over=recorder.over,
         )
         office = TicketOffice(derived(load_secret(home), "tickets"))
-        return cls(store, office, arena, Feed(store), recorder, watched)
+        return cls(store, office, arena, Feed(store), recorder, Drafts(load), watched)
 
     def close(self) -> None:
         self.arena.close()
+        self.drafts.close()
         self.recorder.close()
         self.feed.close()
         if self.guarded is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -96,6 +96,35 @@ class Withdrawal(BaseModel):
     reason: str = Field("withdrawn by its creator", max_length=500)
 
 
+class Change(BaseModel):
+    """One thing in which a world differs from what it was made from."""
+
+    what: str
+    """A field of the spec, or an object."""
+    before: str
+    after: str
+
+
+class PlacedItem(BaseModel):
+    """Where an object of the spec ended up."""
+
+    index: int
+    """Position in the spec's `objects`."""
+    kind: str
+    box: tuple[int, int, int, int]
+    """Tiles: left, top, right, bottom, the last two exclusive."""
+
+
+class Zones(BaseModel):
+    """Which part of the way each tile of the map belongs to."""
+
+    columns: int
+    rows: list[str]
+    """One letter per tile: `s` at the start, `n` early, `m` half way, `f` far, `d` behind a door."""
+    start: tuple[int, int]
+    """Tile at which players begin."""
+
+
 class Preview(BaseModel):
     """What a world would become, before it is submitted."""
 
@@ -106,6 +135,16 @@ class Preview(BaseModel):
     style: list[str]
     """What has no effect on play."""
     values: dict[str, float]
-    """The mechanics and wishes that come of it, by their names in the spec."""
+    """Every mechanic and wish that comes of it, by its name in the spec."""
+    origins: dict[str, Literal["spec", "prompt", "guess", "theme", "usual"]]
+    """Where each comes from: the spec, the prompt's words, a guess, the theme, or what is usual."""
+    plays: list[tuple[str, str]]
+    """The mechanics as played, in words: name and value."""
     map: str
     """The whole world as a PNG, in a data URL."""
+    placed: list[PlacedItem]
+    zones: Zones
+    changes: list[Change]
+    """Against the version that the request names."""
+    play: str
+    """Path of a socket that plays it, once, within half a minute: nobody watches over that but its maker."""

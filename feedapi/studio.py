@@ -11,11 +11,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from feedapi import services
 from feedapi.identity import COOKIE
+from feedapi.lineage import changes
 from feedapi.pages import templates
-from moderation import submitting
+from feedapi.starting import samples, steps
+from moderation import origins, submitting
 from moderation.accounts import NotAllowed, Principal, check_sign_in, csrf_token
 from moderation.states import WITHDRAWABLE, WORKING, WorldState
-from moderation.store import NotFound, Store, StoredDecision, Version
+from moderation.store import NotFound, NotPublished, Store, StoredDecision, Version, cases
+from moderation.waiting import outlook
 
 router = APIRouter(include_in_schema=False)
 
@@ -61,19 +64,35 @@ class Slider:
     """What the lowest and the highest mean."""
 
 
-SLIDERS = (
-    Slider("gravity", "Gravity", 0, 3, 0.05, ("floating", "heavy")),
-    Slider("jump", "Jump", 0, 2, 0.05, ("none", "very high")),
-    Slider("speed", "Speed", 0, 2, 0.05, ("slow", "fast")),
-    Slider("friction", "Grip", 0, 1, 0.05, ("ice", "full")),
-    Slider("hazards", "Hazards", 0, 1, 0.05, ("none", "many")),
-    Slider("collectibles", "Coins", 0, 1, 0.05, ("none", "many")),
-    Slider("darkness", "Darkness", 0, 1, 0.05, ("daylight", "lantern only")),
-    Slider("wind", "Wind", -1, 1, 0.05, ("gale left", "gale right")),
-    Slider("water", "Water", 0, 1, 0.05, ("none", "many pools")),
-    Slider("ice", "Icy ground", 0, 1, 0.05, ("none", "everywhere")),
-    Slider("platforms", "Moving platforms", 0, 1, 0.05, ("none", "many")),
+GROUPS: tuple[tuple[str, tuple[Slider, ...]], ...] = (
+    (
+        "How it moves",
+        (
+            Slider("gravity", "Gravity", 0, 3, 0.05, ("floating", "heavy")),
+            Slider("jump", "Jump", 0, 2, 0.05, ("none", "very high")),
+            Slider("speed", "Speed", 0, 2, 0.05, ("slow", "fast")),
+            Slider("friction", "Grip", 0, 1, 0.05, ("ice", "full")),
+        ),
+    ),
+    (
+        "What is in it",
+        (
+            Slider("hazards", "Hazards", 0, 1, 0.05, ("none", "many")),
+            Slider("collectibles", "Coins", 0, 1, 0.05, ("none", "many")),
+            Slider("water", "Water", 0, 1, 0.05, ("none", "many pools")),
+            Slider("ice", "Icy ground", 0, 1, 0.05, ("none", "everywhere")),
+            Slider("platforms", "Moving platforms", 0, 1, 0.05, ("none", "many")),
+        ),
+    ),
+    (
+        "Light and air",
+        (
+            Slider("darkness", "Darkness", 0, 1, 0.05, ("daylight", "lantern only")),
+            Slider("wind", "Wind", -1, 1, 0.05, ("gale left", "gale right")),
+        ),
+    ),
 )
+"""Mechanics, as the form groups them."""
 WISHES = (
     Slider("size", "Length", 0, 1, 0.05, ("short", "long")),
     Slider("density", "Obstacles", 0, 1, 0.05, ("open", "crowded")),
@@ -81,6 +100,10 @@ WISHES = (
     Slider("verticality", "Up and down", 0, 1, 0.05, ("flat", "steep")),
     Slider("branches", "Side ways", 0, 1, 0.05, ("none", "many")),
 )
+
+
+SEALED = frozenset({WorldState.QUARANTINED, WorldState.ERASED})
+"""Nothing can be made from what is in these states."""
 
 
 class SignInFirst(Exception):
@@ -111,7 +134,10 @@ Visitor = Annotated[Principal, Depends(visitor)]
 def render(request: Request, who: Principal, template: str, status: int = 200, **context: object) -> Response:
     """A page for somebody who is signed in."""
     csrf = csrf_token(request.cookies.get(COOKIE, ""))
-    given = {"who": who, "csrf": csrf, **context}
+    store = services.of(request).store
+    begin = steps(store)
+    idle = bool(begin) and not store.queue.workers()
+    given = {"who": who, "csrf": csrf, "begin": begin, "idle": idle, **context}
     return templates.TemplateResponse(request, template, given, status_code=status)
 
 
@@ -130,10 +156,42 @@ def mine(request: Request, who: Visitor) -> Response:
 
 
 @router.get("/studio/new", response_class=HTMLResponse)
-def new(request: Request, who: Visitor, remix: str | None = None) -> Response:
-    """Where a world is made, or a published one remixed."""
-    parent = None if remix is None else services.of(request).store.published_world(remix)
-    return render(request, who, "create.html", sliders=SLIDERS, wishes=WISHES, parent=parent)
+def new(
+    request: Request,
+    who: Visitor,
+    remix: str | None = None,
+    before: Annotated[str | None, Query(alias="from")] = None,
+) -> Response:
+    """Where a world is made: from nothing, from a published one, or from a version of one's own."""
+    store = services.of(request).store
+    try:
+        parent = None if remix is None else store.published_world(remix)
+        again = None if before is None else submitting.owned(store, who.account, before)
+    except (NotPublished, NotFound):
+        return render(request, who, "missing.html", status=404)
+    lineage = (
+        []
+        if parent is None
+        else origins.forebears(store, origins.beginning(store, who.account, parent.version))
+    )
+    return render(
+        request,
+        who,
+        "create.html",
+        begin=(),
+        groups=GROUPS,
+        wishes=WISHES,
+        parent=parent,
+        lineage=lineage,
+        again=again,
+        base=parent.version if parent else again.id if again else None,
+    )
+
+
+@router.get("/studio/samples", response_class=HTMLResponse)
+def sample_page(request: Request, who: Visitor) -> Response:
+    """The worlds that come with the package, each one click away from a review."""
+    return render(request, who, "samples.html", samples=samples(services.of(request).store))
 
 
 @router.get("/studio/{version}", response_class=HTMLResponse)
@@ -143,18 +201,28 @@ def one(request: Request, who: Visitor, version: str) -> Response:
     try:
         found = submitting.owned(store, who.account, version)
     except NotFound:
-        return templates.TemplateResponse(request, "missing.html", {}, status_code=404)
+        return render(request, who, "missing.html", status=404)
     stored = None if found.state in WORKING else submitting.decision_of(store, found)
+    with store.reading() as connection:
+        ruling = cases.standing_ruling(connection, version)
+    beside = origins.compared(store, found)
     return render(
         request,
         who,
         "version.html",
+        begin=(),
         version=found,
         history=store.history(version),
         words=WORDS,
         road=_road(found, store),
         stored=stored,
         clips=_clips(found, stored),
+        ruling=ruling,
+        outlook=outlook(store, found),
+        forebears=origins.forebears(store, found),
+        compared=None if beside is None else beside.called,
+        changes=() if beside is None else changes(beside.before, beside.after),
+        changeable=found.state not in SEALED,
         working=found.state in WORKING,
         withdrawable=found.state in WITHDRAWABLE,
         appealable=found.state in {WorldState.REJECTED, WorldState.TAKEN_DOWN},

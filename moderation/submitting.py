@@ -7,13 +7,18 @@ Every function takes the creator's account and reaches only what is theirs: what
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select
+
 from moderation.states import WorldState
 from moderation.store import Conflict, NotFound, Store, StoredDecision, Transaction, Version, accounts
+from moderation.store import tables as t
 from worldmodel.problems import PackageError, Problem
 
 if TYPE_CHECKING:
@@ -59,19 +64,33 @@ def package_of(store: Store, creator: str, spec: Mapping[str, Any], files: Mappi
     return make_package(contents)
 
 
+def draft_of(store: Store, creator: str, version: Version) -> tuple[dict[str, Any], dict[str, str]]:
+    """The spec of a version, and its media as this creator's uploads: what another version begins with.
+
+    Whoever calls this has checked that the creator may have it. Raises ``moderation.store.Quarantined``, and
+    NotFound where the media was erased.
+    """
+    from worldmodel.archive import DOCUMENT
+
+    with zipfile.ZipFile(io.BytesIO(store.package(version.id))) as package:
+        media = {name: package.read(name) for name in package.namelist() if name != DOCUMENT}
+    return store.spec(version.id), {name: upload(store, creator, data) for name, data in media.items()}
+
+
 def assemble(store: Store, creator: str, spec: Mapping[str, Any], files: Mapping[str, str]) -> Submission:
     """A submission of a spec and of uploads. Raises PackageError."""
-    return _kept(store, package_of(store, creator, spec, files))
+    return packaged(store, package_of(store, creator, spec, files))
 
 
 def zipped(store: Store, data: bytes) -> Submission:
     """A whole package as a zip. Raises PackageError."""
     from moderation.packages import unpack
 
-    return _kept(store, unpack(data))
+    return packaged(store, unpack(data))
 
 
-def _kept(store: Store, package: WorldPackage) -> Submission:
+def packaged(store: Store, package: WorldPackage) -> Submission:
+    """A package that was checked already."""
     from moderation.packages import pack
 
     return Submission(package, store.blobs.put(pack(package)))
@@ -105,6 +124,12 @@ def submit(tx: Transaction, creator: str, submission: Submission, world: str | N
         raise KnownContent("this content was submitted before: the same content is the same version")
     tx.enqueue("receive", package.sha256, f"receive:{package.sha256}")
     return tx.version(package.sha256)
+
+
+def taken(store: Store, slugs: Iterable[str]) -> set[str]:
+    """Which of these addresses stand for a world already, whoever's."""
+    with store.reading() as connection:
+        return {*connection.execute(select(t.worlds.c.id).where(t.worlds.c.id.in_([*slugs]))).scalars()}
 
 
 def address(tx: Transaction, slug: str, creator: str) -> str:

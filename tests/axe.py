@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from playwright.sync_api import Page
 
-from worldmodel.store import ModelEntry, add_entries, model_path
+from tests.conftest import missing
+from worldmodel.store import FetchFailed, ModelEntry, ModelMissing, add_entries, model_path
 from worldmodel.store.catalogue import Npm
 from worldmodel.store.fetch import fetch
 
@@ -35,7 +36,10 @@ SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 def _script() -> str:
     """From the cache of models, where npm's package is put once and checked by its hash."""
     add_entries(_AXE)
-    fetch(_AXE.name)
+    try:
+        fetch(_AXE.name)
+    except (FetchFailed, ModelMissing) as error:
+        missing(f"axe-core is needed to check pages: {error}")
     return model_path(_AXE.name).read_text(encoding="utf-8")
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from feedapi.app import create_app
 from feedapi.guarding import Guarded
+from feedapi.identity import COOKIE
 from feedapi.server import Server, address, listen
 from feedapi.services import Services
+from moderation.accounts import create_key, sign_in
 from moderation.packages import pack
 from moderation.states import WorldState
 from moderation.store import Store, open_store
@@ -66,7 +71,9 @@ def add_world(
     verdict = Verdict.CLEARED if state in {"cleared", "published"} else Verdict.REJECTED
     decision = Decision(verdict, "default@1", "p" * 64, (), ("No rule fired.",), BOUNDS)
     with store.writing() as tx:
-        tx.submit(version, world.spec.slug, title, world.spec.prompt or "", {"title": title}, blob, remix_of)
+        tx.submit(
+            version, world.spec.slug, title, world.spec.prompt or "", world.spec.canonical(), blob, remix_of
+        )
         tx.add_exploration(exploration, version, 7, *model, {"search_steps": 10})
         tx.set_exploration(version, exploration)
         tx.add_decision(version, exploration, decision, COVERAGE, ())
@@ -102,8 +109,24 @@ class Running:
         found: Services = self.app.state.services
         return found
 
+    def cookie(self, account: str) -> Any:
+        """What a browser has that somebody has signed in on; signing in by the form is rationed."""
+        store = self.services.store
+        value, _ = sign_in(store, create_key(store, account))
+        return {"name": COOKIE, "value": value, "url": self.url}
+
     def socket(self, path: str) -> str:
         return self.url.replace("http://", "ws://") + path
+
+
+def every_route(routes: Iterable[BaseRoute]) -> Iterator[APIRoute]:
+    """All API routes and pages, also those of the routers that an application includes."""
+    for route in routes:
+        if isinstance(route, APIRoute):
+            yield route
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from every_route(inner.routes)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from moderation.observing.doctor import examine
 from moderation.observing.gpus import Gpu, gpus
 from moderation.observing.metrics import exposition
 from moderation.store import DATABASE_VARIABLE, Store, open_store
-from moderation.store.figures import Cost, add_cost, costs_of, figures
+from moderation.store.figures import Cost, add_cost, costs_of, figures, hours, queues
 from policies.types import Finding, Source
 from tests.feed_home import add_world, running
 
@@ -307,3 +307,25 @@ def test_status_says_how_many_worlds_and_jobs_there_are(tmp_path: Path) -> None:
 
     assert "1 rejected" in told.stdout
     assert json.loads(machine.stdout)["worlds"] == {"rejected": 1}
+
+
+def test_queues_and_hours_count_what_waits_and_what_was_done(store: Store) -> None:
+    busy(store)
+    at = time.time()
+    with store.writing() as tx:
+        tx.enqueue("decide", "x", "three")
+    job = store.queue.claim("w", 5.0)
+    assert job is not None
+    with store.queue.committing(job, done=True):
+        pass
+
+    with store.reading() as connection:
+        waiting = queues(connection, at + 60)
+        done = hours(connection, time.time() + 1)
+        yesterday = hours(connection, time.time() + 90_000)
+
+    assert [(one.ready, one.running) for one in waiting] == [(1, 0)]
+    assert 58 <= waiting[0].oldest <= 62
+    assert {kind: list(counts) for kind, counts in done.jobs.items()} == {job.kind: [0] * 23 + [1]}
+    assert {verdict: sum(counts) for verdict, counts in done.decisions.items()} == {"rejected": 1}
+    assert (yesterday.jobs, yesterday.decisions) == ({}, {})

@@ -34,9 +34,9 @@ def test_an_operator_sees_what_died_and_tries_it_again(browser: Browser, server:
     for page in watched(browser, viewport={"width": 1440, "height": 900}):
         sign_in(page, server)
         expect(page.get_by_role("heading", name="Operation")).to_be_visible()
-        expect(page.get_by_text("no such thing")).to_be_visible()
+        expect(page.get_by_label("Error of job 1")).to_be_visible()
         keep(page, "operate")
-        page.get_by_role("button", name="Try again").click()
+        page.get_by_role("button", name="Try again: job 1").click()
         expect(page.get_by_text("None: what failed was tried again")).to_be_visible()
 
     states = {job.kind: job.state for job in server.services.store.queue.jobs()}
@@ -48,6 +48,8 @@ def test_an_empty_installation_says_what_to_do(browser: Browser, server: Running
     for page in watched(browser, **phone, color_scheme="dark"):
         sign_in(page, server)
         expect(page.get_by_text("No worlds yet")).to_be_visible()
+        expect(page.get_by_role("heading", name="what to do next")).to_be_visible()
+        expect(page.get_by_role("link", name="sample worlds")).to_be_visible()
         keep(page, "phone-operate")
         assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
 
@@ -69,3 +71,38 @@ def test_only_operators_see_jobs_and_only_dead_ones_are_tried_again(server: Runn
     assert operator.post(f"/v1/jobs/{ready[0]['id']}/requeue").status_code == 409
     assert operator.post("/v1/jobs/99999/requeue").status_code == 404
     assert operator.post(f"/v1/jobs/{dead[0]['id']}/requeue").json()["state"] == "ready"
+
+
+def test_the_board_refreshes_itself_until_it_is_told_not_to(browser: Browser, server: Running) -> None:
+    store = server.services.store
+    for page in watched(browser, viewport={"width": 1440, "height": 900}):
+        sign_in(page, server)
+        expect(page.get_by_text("None was heard of in the last minute.")).to_be_visible()
+        store.queue.heard("a-worker", ["cpu"])
+        expect(page.get_by_text("a-worker")).to_be_visible(timeout=30_000)
+
+        page.get_by_text("Refresh by itself").click()
+        shown = page.locator("#as-of").text_content()
+        page.wait_for_timeout(7000)
+        assert page.locator("#as-of").text_content() == shown
+
+
+def test_a_worker_shows_what_it_does_and_a_queue_who_listens(browser: Browser, server: Running) -> None:
+    store = server.services.store
+    busy(store)
+    store.queue.heard("a-worker", ["cpu", "gpu"])
+    job = store.queue.claim("a-worker", 60.0)
+    assert job is not None
+    store.queue.renew(job, 60.0, 1.0, {"done": 30, "total": 120})
+    for page in watched(browser, viewport={"width": 1440, "height": 900}):
+        sign_in(page, server)
+        expect(page.locator(".workers")).to_contain_text(f"{job.kind} of Busy Meadow, 25 %")
+        expect(page.get_by_role("row", name=f"{job.queue} 0 1")).to_be_visible()
+        expect(page.get_by_role("img", name="1 in 24 hours, at most 1 in one")).to_be_visible()
+
+
+def test_work_without_workers_is_said(browser: Browser, server: Running) -> None:
+    busy(server.services.store)
+    for page in watched(browser, viewport={"width": 1440, "height": 900}):
+        sign_in(page, server)
+        expect(page.get_by_text("Nobody works.")).to_be_visible()

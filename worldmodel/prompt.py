@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
+from typing import Literal
 
 from worldmodel.compiled import Mechanics
 from worldmodel.constants import FPS, MAX_ENEMIES, Mover
@@ -20,6 +21,8 @@ from worldmodel.text.reader import Reading, read, say
 from worldmodel.travel import jump_height
 
 _NORMAL_ENEMIES = 4
+_SHORTEST, _LONGER = 0.6, 0.8
+"""Length of the walk for a wished size of 0, and what a size of 1 adds."""
 _KINDS: dict[str, Mover] = dict(
     zip(ENEMY_KINDS, (Mover.WALKER, Mover.GHOST, Mover.CHASER, Mover.FLYER, Mover.SPIDER), strict=True)
 )
@@ -113,6 +116,34 @@ def understand(spec: WorldSpec) -> Understanding:
     )
 
 
+@dataclass(frozen=True)
+class Setting:
+    """A number of a world, on the spec's scale, and where it comes from."""
+
+    value: float
+    origin: Literal["spec", "prompt", "guess", "theme", "usual"]
+    """Set in the spec, said in the prompt, guessed from the rest of it, usual for its theme, or usual."""
+
+
+def settings(spec: WorldSpec) -> dict[str, Setting]:
+    """Every number of ``mechanics`` and ``layout`` as it comes out, by name. Raises as understand."""
+    reading = read(spec.prompt)
+    said = frozenset(reading.values)
+    guess_rest(reading, heads())
+    explicit, suggested = _explicit(spec), SUGGESTS.get(reading.theme, {})
+
+    def origin(name: str) -> Literal["spec", "prompt", "guess", "theme", "usual"]:
+        if name in explicit:
+            return "spec"
+        if name in reading.values:
+            return "prompt" if name in said else "guess"
+        return "theme" if name in suggested else "usual"
+
+    values = _fill(spec, reading, [])
+    values["size"] = (values["size"] - _SHORTEST) / _LONGER
+    return {name: Setting(round(value, 3), origin(name)) for name, value in values.items()}
+
+
 def _style(reading: Reading) -> tuple[str, ...]:
     left = [w for i, w in enumerate(reading.words) if i not in reading.used and w not in FILLER]
     return tuple(dict.fromkeys(left))
@@ -148,7 +179,7 @@ def _explicit(spec: WorldSpec) -> dict[str, float]:
     given = {**dict(spec.layout), **dict(spec.mechanics)}
     found = {name: float(value) for name, value in given.items() if name in DEFAULTS and value is not None}
     if spec.layout.size is not None:
-        found["size"] = 0.6 + 0.8 * spec.layout.size
+        found["size"] = _SHORTEST + _LONGER * spec.layout.size
     if spec.mechanics.view is not None:
         found["top"] = float(spec.mechanics.view == "top")
     return found

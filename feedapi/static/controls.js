@@ -11,11 +11,11 @@ export class Controls {
     changed;
     gesture;
     sources = new Map(); // what holds keys (a key code, a pointer, a gamepad) -> their bits
-    /** changed(held, timeStamp) is called on every change; gesture() on every press. */
-    constructor(changed, gesture) {
+    /** changed(held, timeStamp) is called on every change; gesture() on every press. Keys count where `heard` has them. */
+    constructor(changed, gesture, heard = window) {
         this.changed = changed;
         this.gesture = gesture;
-        window.addEventListener("keydown", (event) => this.keyDown(event));
+        heard.addEventListener("keydown", (event) => this.keyDown(event));
         window.addEventListener("keyup", (event) => this.release(event.code, event.timeStamp));
         window.addEventListener("blur", (event) => this.releaseAll(event.timeStamp));
         document.addEventListener("visibilitychange", (event) => this.releaseAll(event.timeStamp));

@@ -1,53 +1,71 @@
 // Follows a review as it goes on; takes a version back, or appeals against a decision.
-
 import { ask, fault } from "./asking.js";
-
-const page = document.querySelector(".version");
-const data = page.dataset;
-
+import { byId, first } from "./dom.js";
+const data = first(".version").dataset;
 function step(state) {
-  const steps = [...document.querySelectorAll(".road li")];
-  const here = steps.findIndex((one) => one.dataset.state === state);
-  if (here < 0) return location.reload(); // decided: the server says why
-  steps.forEach((one, index) => {
-    one.dataset.how = index < here ? "done" : index === here ? "now" : "next";
-    one.toggleAttribute("aria-current", index === here);
-  });
-  document.querySelector(".state").dataset.state = state;
-  document.querySelector(".state").textContent = state;
+    const steps = [...document.querySelectorAll(".road li")];
+    const here = steps.findIndex((one) => one.dataset.state === state);
+    if (here < 0)
+        return location.reload(); // decided: the server says why
+    steps.forEach((one, index) => {
+        one.dataset.how = index < here ? "done" : index === here ? "now" : "next";
+        if (index === here)
+            one.setAttribute("aria-current", "step");
+        else
+            one.removeAttribute("aria-current");
+    });
+    const badge = first(".state");
+    badge.dataset.state = state;
+    badge.textContent = state;
+    byId("progress").hidden = true;
+    byId("rate").textContent = "";
 }
-
-function progress({ done, total, unit }) {
-  const bar = document.getElementById("progress");
-  if (!total) return bar.removeAttribute("value");
-  bar.value = done / total;
-  document.getElementById("rate").textContent = `${done.toLocaleString()} of ${total.toLocaleString()} ${unit ?? ""}`;
+function progress({ done, total, unit, ahead, left }) {
+    byId("ahead").textContent = queued(ahead);
+    byId("left").textContent = left === null ? "" : `About ${lasting(left)} left, going by other reviews here.`;
+    if (done === undefined || !total)
+        return;
+    const bar = byId("progress");
+    bar.hidden = false;
+    bar.value = done / total;
+    byId("rate").textContent = `${done.toLocaleString("en")} of ${total.toLocaleString("en")} ${unit ?? ""}`;
 }
-
+function queued(ahead) {
+    if (ahead === null)
+        return "It is being worked on.";
+    if (ahead === 0)
+        return "It is next in the queue.";
+    return `${ahead} other ${ahead === 1 ? "world comes" : "worlds come"} first.`;
+}
+function lasting(seconds) {
+    if (seconds < 90)
+        return `${Math.max(5, Math.round(seconds))} s`;
+    const minutes = Math.round(seconds / 60);
+    return minutes < 90 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+}
 if (data.working === "true") {
-  const events = new EventSource(`/v1/versions/${data.version}/events`);
-  events.addEventListener("state", (event) => {
-    if (Number(event.lastEventId) > Number(data.revision)) step(JSON.parse(event.data).state);
-  });
-  events.addEventListener("progress", (event) => progress(JSON.parse(event.data)));
+    const events = new EventSource(`/v1/versions/${data.version}/events`);
+    events.addEventListener("state", (event) => {
+        if (Number(event.lastEventId) > Number(data.revision))
+            step(JSON.parse(event.data).state);
+    });
+    events.addEventListener("progress", (event) => progress(JSON.parse(event.data)));
 }
-
-document.getElementById("withdraw")?.addEventListener("click", async () => {
-  if (!confirm("Withdraw this world, for good?")) return;
-  try {
-    await ask("POST", `/v1/versions/${data.version}/withdraw`, {}, { "If-Match": `"${data.revision}"` });
-    location.reload();
-  } catch (error) {
-    fault(error);
-  }
+async function change(path, body, headers) {
+    try {
+        await ask("POST", `/v1/versions/${data.version}/${path}`, body, headers);
+        location.reload();
+    }
+    catch (error) {
+        fault(error);
+    }
+}
+document.getElementById("withdraw")?.addEventListener("click", () => {
+    if (confirm("Withdraw this world, for good?"))
+        void change("withdraw", {}, { "If-Match": `"${data.revision}"` });
 });
-
-document.getElementById("appeal")?.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  try {
-    await ask("POST", `/v1/versions/${data.version}/appeal`, { text: event.target.elements.text.value });
-    location.reload();
-  } catch (error) {
-    fault(error);
-  }
+const appeal = document.querySelector("#appeal");
+appeal?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void change("appeal", { text: new FormData(appeal).get("text") });
 });

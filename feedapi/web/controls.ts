@@ -13,12 +13,13 @@ const BY_CODE: Readonly<Record<string, number>> = {
 export class Controls {
   private readonly sources = new Map<string, number>(); // what holds keys (a key code, a pointer, a gamepad) -> their bits
 
-  /** changed(held, timeStamp) is called on every change; gesture() on every press. */
+  /** changed(held, timeStamp) is called on every change; gesture() on every press. Keys count where `heard` has them. */
   constructor(
     private readonly changed: (held: number, at: number) => void,
     private readonly gesture: () => void,
+    heard: Window | HTMLElement = window,
   ) {
-    window.addEventListener("keydown", (event) => this.keyDown(event));
+    heard.addEventListener("keydown", (event) => this.keyDown(event as KeyboardEvent));
     window.addEventListener("keyup", (event) => this.release(event.code, event.timeStamp));
     window.addEventListener("blur", (event) => this.releaseAll(event.timeStamp));
     document.addEventListener("visibilitychange", (event) => this.releaseAll(event.timeStamp));

@@ -40,7 +40,7 @@ def examine(home: Path) -> Iterator[Finding]:
         _weights,
         _world_model,
         _policy,
-        _device,
+        device,
         _dead_jobs,
     )
     for check in checks:
@@ -128,7 +128,8 @@ def _policy(home: Path) -> Finding:
     return Finding("policy", "ok", f"{bundle.name}, {bundle.sha256[:12]}: its test cases pass")
 
 
-def _device(home: Path) -> Finding:
+def device(home: Path) -> Finding:
+    """What the world model runs on."""
     del home
     import torch
 

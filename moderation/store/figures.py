@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from sqlalchemy import Column, Connection, func, select
+from sqlalchemy import Column, Connection, case, func, select
 
 from moderation.store import tables as t
 from moderation.store.database import add_up
 
-DAY = 86_400.0
+DAY, HOUR = 86_400.0, 3600.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,27 @@ class JobFigures:
     """Seconds of work on those that finished in the last day."""
     latency: float
     """Seconds from being asked for to being done, mean over those."""
+
+
+@dataclass(frozen=True)
+class QueueFigures:
+    """Jobs of one queue, of whatever kind."""
+
+    queue: str
+    ready: int
+    running: int
+    oldest: float
+    """Seconds that the oldest job which may start now has waited."""
+
+
+@dataclass(frozen=True)
+class Hours:
+    """What happened in each of the last hours, the oldest first."""
+
+    jobs: Mapping[str, Sequence[int]]
+    """Done, by kind."""
+    decisions: Mapping[str, Sequence[int]]
+    """By verdict."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +82,7 @@ def figures(connection: Connection, now: float | None = None) -> Figures:
     kinds = connection.execute(select(t.jobs.c.kind).distinct().order_by(t.jobs.c.kind)).scalars().all()
     return Figures(
         jobs=tuple(_jobs(connection, kind, now) for kind in kinds),
-        worlds=_counts(connection, t.versions.c.state),
+        worlds=worlds_by_state(connection),
         decisions=_counts(connection, t.decisions.c.verdict),
         findings={
             (row.detector, row.label): row.n
@@ -72,6 +94,54 @@ def figures(connection: Connection, now: float | None = None) -> Figures:
         },
         costs=_costs(connection),
     )
+
+
+def queues(connection: Connection, now: float | None = None) -> list[QueueFigures]:
+    """Every queue that has work, the longest wait first; ``now`` as in :func:`figures`."""
+    now = time.time() if now is None else now
+    jobs = t.jobs.c
+    may_start = (jobs.state == "ready") & (jobs.not_before <= now)
+    query = select(
+        jobs.queue,
+        func.sum(case((jobs.state == "ready", 1), else_=0)),
+        func.sum(case((jobs.state == "running", 1), else_=0)),
+        func.min(case((may_start, jobs.created))),
+    ).where(t.OPEN)
+    rows = connection.execute(query.group_by(jobs.queue)).all()
+    found = [
+        QueueFigures(queue, int(ready), int(running), 0.0 if since is None else max(0.0, now - since))
+        for queue, ready, running, since in rows
+    ]
+    return sorted(found, key=lambda one: (-one.oldest, one.queue))
+
+
+def hours(connection: Connection, now: float | None = None, count: int = 24) -> Hours:
+    """The last ``count`` hours up to ``now``, by default the clock."""
+    now = time.time() if now is None else now
+    return Hours(
+        jobs=_hourly(connection, t.jobs.c.kind, t.jobs.c.finished, now, count),
+        decisions=_hourly(connection, t.decisions.c.verdict, t.decisions.c.at, now, count),
+    )
+
+
+def _hourly(
+    connection: Connection, what: Column[str], at: Column[float], now: float, count: int
+) -> dict[str, list[int]]:
+    edges = [now - HOUR * back for back in range(count, -1, -1)]
+    spans = [func.sum(case(((at > begin) & (at <= end), 1), else_=0)) for begin, end in pairwise(edges)]
+    query = select(what, *spans).where(at > edges[0]).group_by(what).order_by(what)
+    return {row[0]: [int(one) for one in row[1:]] for row in connection.execute(query)}
+
+
+def titles(connection: Connection, versions: Iterable[str]) -> dict[str, str]:
+    """Of these versions' worlds, by version; ids of anything else are left out."""
+    query = select(t.versions.c.id, t.worlds.c.title).join(t.worlds).where(t.versions.c.id.in_([*versions]))
+    return {row.id: row.title for row in connection.execute(query)}
+
+
+def worlds_by_state(connection: Connection) -> dict[str, int]:
+    """Versions by state."""
+    return _counts(connection, t.versions.c.state)
 
 
 def costs_of(connection: Connection, version: str) -> list[Cost]:

@@ -143,6 +143,14 @@ class Store:
             return found
         raise NotFound(f"no world version {version}")
 
+    def spec(self, version: str) -> dict[str, Any]:
+        """The document of a version, as it was submitted. Raises NotFound."""
+        with self.reading() as connection:
+            found = connection.execute(select(t.versions.c.spec).where(t.versions.c.id == version)).scalar()
+        if found is None:
+            raise NotFound(f"no world version {version}")
+        return dict(found)
+
     def find_versions(self, world: str) -> list[Version]:
         """The versions of a world by its slug, newest last."""
         return self._versions(t.versions.c.world == world)
