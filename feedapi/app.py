@@ -27,6 +27,7 @@ from feedapi import (
     problems,
     services,
     studio,
+    take_over,
 )
 from feedapi.bounds import Bounds
 from feedapi.guarding import Guarded
@@ -70,7 +71,7 @@ def create_app(
     app.add_middleware(Bounds)
     app.add_middleware(SafeHeaders)
     problems.install(app)
-    for part in (api, cases, creators, feed, hooks, operate, people, about):
+    for part in (api, cases, take_over, creators, feed, hooks, operate, people, about):
         app.include_router(part.router)
     app.include_router(play.router)
     app.include_router(pages.router)

@@ -19,6 +19,7 @@ from moderation.secret import derived, load_secret
 from moderation.store import Store, open_store
 
 if TYPE_CHECKING:
+    from feedapi.take_over import Desks
     from worldmodel.compiled import CompiledWorld
     from worldmodel.protocol import WorldModel
 
@@ -35,6 +36,7 @@ class Services:
     office: TicketOffice
     arena: Arena
     guarded: Guarded | None = None
+    _desks: Desks | None = None
     _compiled: OrderedDict[str, CompiledWorld] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -58,8 +60,20 @@ class Services:
         )
         return cls(store, TicketOffice(derived(load_secret(home), "tickets")), arena, watched)
 
+    @property
+    def desks(self) -> Desks:
+        """Where moderators play."""
+        from feedapi.take_over import Desks
+
+        with self._lock:
+            if self._desks is None:
+                self._desks = Desks()
+            return self._desks
+
     def close(self) -> None:
         self.arena.close()
+        if self._desks is not None:
+            self._desks.close()
         if self.guarded is not None:
             self.guarded.close()
         self.store.close()

@@ -98,6 +98,33 @@ def _shows(one: Finding) -> tuple[float, int, float, str]:
     return round(one.score, 1), len(set((one.text or "").split())), one.end - one.start, one.id
 
 
+def of_moment(
+    store: Store,
+    rule: str,
+    found: Finding,
+    recording: Recording,
+    *,
+    frames: tuple[tuple[float, str], ...],
+    route: tuple[tuple[float, float], ...],
+    reproduced: bool,
+) -> Evidence:
+    """Evidence of something in a recording, with a clip around it; ``frames`` are seconds and blobs."""
+    first, last = span(found, len(recording.frames))
+    start, end = first / FPS, (last - 1) / FPS
+    return Evidence(
+        rule=rule,
+        finding=found.id,
+        playthrough=found.playthrough,
+        start=start,
+        end=end,
+        clip=store.blobs.put(_clip(recording, start, end)),
+        frames=frames,
+        caption=caption(found),
+        reproduced=reproduced,
+        route=route,
+    )
+
+
 def _of_medium(fired: Fired, best: Finding) -> Evidence:
     return Evidence(fired.rule, best.id, None, best.start, best.end, None, (), caption(best), True)
 
@@ -107,17 +134,8 @@ def _of_play(
 ) -> Evidence:
     first, last = span(best, len(recording.frames))
     shown = moments(best, first, last)
-    return Evidence(
-        rule=fired.rule,
-        finding=best.id,
-        playthrough=best.playthrough,
-        start=first / FPS,
-        end=(last - 1) / FPS,
-        clip=store.blobs.put(_clip(recording, first / FPS, (last - 1) / FPS)),
-        frames=tuple((step / FPS, store.blobs.put(png(recording.frames[step]))) for step in shown),
-        caption=caption(best),
-        reproduced=reproduced,
-    )
+    frames = tuple((step / FPS, store.blobs.put(png(recording.frames[step]))) for step in shown)
+    return of_moment(store, fired.rule, best, recording, frames=frames, route=(), reproduced=reproduced)
 
 
 def caption(found: Finding) -> str:
