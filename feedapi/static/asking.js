@@ -1,29 +1,33 @@
 // Requests that change something: with the page's CSRF token, and errors in words.
-
 const csrf = () => document.querySelector("meta[name=csrf]")?.content ?? "";
-
+/** The answer's JSON, null where there is none. Throws an Error in words that the page can show. */
 export async function ask(method, path, body, headers = {}) {
-  const json = body !== undefined && !(body instanceof Blob);
-  const answer = await fetch(path, {
-    method,
-    headers: { "X-CSRF-Token": csrf(), ...(json ? { "Content-Type": "application/json" } : {}), ...headers },
-    body: json ? JSON.stringify(body) : body,
-    keepalive: json, // goes through although the page is left
-  });
-  if (answer.status === 204) return null;
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(worded(told));
-  return told;
+    const bytes = body instanceof Blob;
+    const json = body !== undefined && !bytes;
+    const answer = await fetch(path, {
+        method,
+        headers: { "X-CSRF-Token": csrf(), ...(json ? { "Content-Type": "application/json" } : {}), ...headers },
+        body: bytes ? body : json ? JSON.stringify(body) : null,
+        keepalive: json && JSON.stringify(body).length < 60_000, // goes through although the page is left
+    });
+    if (answer.status === 204)
+        return null;
+    const told = await answer.json();
+    if (!answer.ok)
+        throw new Error(worded(told));
+    return told;
 }
-
 function worded(problem) {
-  const first = problem.errors?.[0];
-  if (!first) return `${problem.title}: ${problem.detail}`;
-  return [first.field ?? first.file, first.message, first.remedy && `(${first.remedy})`].filter(Boolean).join(" ");
+    const first = problem.errors?.[0];
+    if (!first)
+        return `${problem.title}: ${problem.detail}`;
+    return [first.field ?? first.file, first.message, first.remedy && `(${first.remedy})`].filter(Boolean).join(" ");
 }
-
+/** Shows what went wrong in the page's own place for it; null takes it away. */
 export function fault(error) {
-  const box = document.querySelector(".fault");
-  box.hidden = !error;
-  box.textContent = error?.message ?? "";
+    const box = document.querySelector(".fault");
+    if (!box)
+        return;
+    box.hidden = !error;
+    box.textContent = error instanceof Error ? error.message : error ? String(error) : "";
 }
