@@ -3,7 +3,7 @@
 Beside the feed's arena there is one :class:`Desk` per world model, for moderators alone: it takes no player's
 place, and no guard ends it, since what is forbidden is what is looked for. Whoever may play there has a
 :class:`Takeover`, given by a request that proves who they are; its token is all that the socket asks for. The
-tick thread of the desk owns the model; filing regenerates playthroughs in a thread and with a model of its own.
+tick thread of the desk owns the model; filing regenerates playthroughs in another thread, with its own model.
 """
 
 from __future__ import annotations
