@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field
 from feedapi import services
 from feedapi.arena import Arena, ArenaFull
 from feedapi.cases import CaseId, find_case
+from feedapi.evidence import of_case
 from feedapi.identity import Moderator
 from feedapi.once import Key
 from feedapi.play import close, converse, waker
@@ -314,7 +315,7 @@ def file(
         text=kept.text,
         start=shown.start,
         end=shown.end,
-        clip=f"/v1/cases/{case}/evidence/{shown.clip}",
+        clip=of_case(case)(shown.clip or ""),
         reproduced=shown.reproduced,
     )
 
