@@ -28,6 +28,7 @@ from feedapi import (
     services,
     studio,
     take_over,
+    workbench,
 )
 from feedapi.bounds import Bounds
 from feedapi.guarding import Guarded
@@ -71,7 +72,7 @@ def create_app(
     app.add_middleware(Bounds)
     app.add_middleware(SafeHeaders)
     problems.install(app)
-    for part in (api, cases, take_over, creators, feed, hooks, operate, people, about):
+    for part in (api, cases, take_over, creators, feed, hooks, operate, people, about, workbench):
         app.include_router(part.router)
     app.include_router(play.router)
     app.include_router(pages.router)

@@ -20,6 +20,7 @@ from moderation.store import Store, open_store
 
 if TYPE_CHECKING:
     from feedapi.take_over import Desks
+    from feedapi.workbench import Backtests
     from worldmodel.compiled import CompiledWorld
     from worldmodel.protocol import WorldModel
 
@@ -37,6 +38,7 @@ class Services:
     arena: Arena
     guarded: Guarded | None = None
     _desks: Desks | None = None
+    _backtests: Backtests | None = None
     _compiled: OrderedDict[str, CompiledWorld] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -70,10 +72,22 @@ class Services:
                 self._desks = Desks()
             return self._desks
 
+    @property
+    def backtests(self) -> Backtests:
+        """What policy authors have begun."""
+        from feedapi.workbench import Backtests
+
+        with self._lock:
+            if self._backtests is None:
+                self._backtests = Backtests(self.store)
+            return self._backtests
+
     def close(self) -> None:
         self.arena.close()
         if self._desks is not None:
             self._desks.close()
+        if self._backtests is not None:
+            self._backtests.close()
         if self.guarded is not None:
             self.guarded.close()
         self.store.close()
