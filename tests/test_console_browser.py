@@ -144,7 +144,7 @@ def test_a_timeline_shows_findings_scores_and_words_and_follows_the_clip(
     expect(timeline.locator(".lane").filter(has_text="eye: slur").locator(".score")).to_have_count(1)
     expect(timeline.locator(".transcript")).to_contain_text("hello there")
     expect(page.locator(".map .way")).to_have_count(1)
-    page.wait_for_function("document.querySelector('.clip video').readyState >= 2")
+    until(lambda: page.evaluate("document.querySelector('.clip video').readyState >= 2"), page)
     page.keyboard.press(".")
     page.keyboard.press(".")
     until(lambda: float(timeline.locator(".playhead").first.get_attribute("x1") or -1) > 0, page)
@@ -247,7 +247,7 @@ def test_keys_mean_nothing_while_somebody_writes(page: Page, server: Running, fi
 def play_on(page: Page, server: Running, played: Played) -> None:
     """From the case into the model, by one key."""
     opened(page, server, played.case)
-    page.wait_for_function("document.querySelector('.clip video').readyState >= 2")
+    until(lambda: page.evaluate("document.querySelector('.clip video').readyState >= 2"), page)
     page.keyboard.press("p")
     page.wait_for_url("**/take-over?*")
     page.wait_for_selector(LIVE, timeout=30_000)
@@ -294,7 +294,7 @@ def test_one_plays_on_from_a_clip_and_what_one_files_is_in_the_case(
 
 def test_play_goes_on_from_the_frame_on_screen(page: Page, server: Running, first: Played) -> None:
     opened(page, server, first.case)
-    page.wait_for_function("document.querySelector('.clip video').readyState >= 2")
+    until(lambda: page.evaluate("document.querySelector('.clip video').readyState >= 2"), page)
     start = float(page.locator(".clip").first.get_attribute("data-start") or 0)
     for _ in range(6):
         page.keyboard.press(".")
