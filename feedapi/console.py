@@ -22,7 +22,8 @@ from feedapi.take_over import LONGEST
 from moderation.accounts import Principal
 from moderation.cases import queue
 from moderation.cases.reasons import Reason
-from moderation.store import Store, Version
+from moderation.states import WorldState
+from moderation.store import NotFound, Quarantined, Store, Version
 from moderation.store.cases import Case, Status
 from worldmodel.constants import FPS
 
@@ -163,7 +164,7 @@ def case_still(
     store = services.of(request).store
     version = store.version(find_case(store, who, case).version)
     shown = version if of == "own" else _parent(store, version)
-    if shown is None or shown.thumbnail is None:
+    if shown is None or shown.thumbnail is None or shown.state is WorldState.QUARANTINED:
         raise Problem("not-found", "there is no picture of it")
     return _picture(store.blobs.read(shown.thumbnail))
 
@@ -213,10 +214,13 @@ def _family(store: Store, version: Version) -> Family | None:
     parent = _parent(store, version)
     if parent is None:
         return None
-    before, after = (
-        unpack(store.package(one.id)).spec.model_dump(mode="json", exclude={"remix_of"})
-        for one in (parent, version)
-    )
+    try:
+        before, after = (
+            unpack(store.package(one.id)).spec.model_dump(mode="json", exclude={"remix_of"})
+            for one in (parent, version)
+        )
+    except (NotFound, Quarantined):  # erased, or not to be looked at
+        return Family(parent.world, parent.title, "", parent.state, still=False, own_still=False, changed=())
     changed = tuple(
         (name, _worded(before.get(name)), _worded(after[name]))
         for name in after
@@ -262,10 +266,12 @@ def _clusters(view: CaseView) -> list[dict[str, Any]]:
             "rule": rule,
             "title": fired.get(rule, {}).get("title") or rule,
             "severity": fired.get(rule, {}).get("severity", ""),
-            "clips": sorted(
-                (one for one in shown if one["rule"] == rule), key=lambda one: one["end"] - one["start"]
-            ),
-            "elsewhere": _elsewhere(fired.get(rule), findings, shown),
+            "clips": [
+                *sorted(
+                    (one for one in shown if one["rule"] == rule), key=lambda one: one["end"] - one["start"]
+                ),
+                *_elsewhere(view.case.id, fired.get(rule), findings, shown),
+            ],
         }
         for rule in rules
     ]
@@ -291,11 +297,14 @@ def _clip(case: int, one: Mapping[str, Any], filed: Mapping[str, Any] | None = N
 
 
 def _elsewhere(
+    case: int,
     fired: Mapping[str, Any] | None,
     findings: Mapping[str, Mapping[str, Any]],
     shown: Iterable[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Where else the rule's findings were made: of each playthrough without a clip the strongest."""
+    """Clips that are made when they are looked at: of each other playthrough the rule's strongest finding."""
+    from moderation.evidence import MARGIN, clip_start
+
     cut = {one["playthrough"] for one in shown}
     best: dict[str, Mapping[str, Any]] = {}
     for name in fired["findings"] if fired else ():
@@ -307,10 +316,16 @@ def _elsewhere(
     strongest = sorted(best.values(), key=lambda one: -one["score"])[:ELSEWHERE]
     return [
         {
+            "rule": fired["rule"] if fired else "",
+            "caption": f"{one['label']} {one['score']:.2f} ({one['detector']}) at {one['start']:.1f} s",
+            "by": "",
+            "reproduced": True,
+            "start": clip_start(one["start"]),
+            "end": one["start"] + MARGIN,
             "playthrough": one["playthrough"],
-            "at": one["start"],
-            "score": one["score"],
-            "step": _step(one["start"]),
+            "clip": f"/v1/cases/{case}/playthroughs/{one['playthrough']}/clip?at={one['start']}",
+            "frames": [],
+            "made": True,
         }
         for one in strongest
     ]

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from fastapi import APIRouter, Path, Request, WebSocket
+from fastapi import APIRouter, Path, Query, Request, Response, WebSocket
 from pydantic import BaseModel, Field
 
 from feedapi import services
 from feedapi.arena import Arena, ArenaFull
 from feedapi.cases import CaseId, find_case
-from feedapi.evidence import of_case
+from feedapi.evidence import of_case, sent
 from feedapi.identity import Moderator
 from feedapi.once import Key
 from feedapi.play import close, converse, waker
@@ -31,17 +31,20 @@ from feedapi.problems import Problem, responses
 from feedapi.session import Ending, Session
 from feedapi.wire import Close
 from moderation.cases.decide import BadRuling
-from moderation.store import cases
+from moderation.store import Quarantined, accounts, cases
 from worldmodel.constants import FPS
 
 if TYPE_CHECKING:
     from bots.recording import Playthrough
     from feedapi.reel import Reel
+    from moderation.store import Store
+    from moderation.store.cases import Case
     from moderation.store.sightings import Sighting
     from worldmodel.compiled import CompiledWorld
     from worldmodel.protocol import WorldModel
 
 router = APIRouter(prefix="/v1", tags=["moderation"])
+PlaythroughId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{24}$")]
 PLACES = 4
 """Moderators who may play at once on one model."""
@@ -140,12 +143,13 @@ class Desk(Arena):
 
 
 class Desks:
-    """The desks of a server process, one per world model, and the leaves to play at them."""
+    """A server process's desks, one per world model, the leaves to play at them, and clips made on demand."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._desks: dict[str, Desk] = {}
         self._leaves: OrderedDict[str, Takeover] = OrderedDict()
+        self._clips: OrderedDict[tuple[str, float], bytes] = OrderedDict()
         self._filing = ThreadPoolExecutor(1, "take-over", _one_thread)
 
     def of(self, model: str) -> Desk:
@@ -172,6 +176,19 @@ class Desks:
     def file(self, work: Callable[[], _Result]) -> _Result:
         """Do it in the thread that regenerates playthroughs, one after the other."""
         return self._filing.submit(work).result()
+
+    def clip(self, playthrough: str, at: float, make: Callable[[], bytes]) -> bytes:
+        """A clip that was made before, or is made now: a browser asks for it in several parts."""
+        with self._lock:
+            known = self._clips.get((playthrough, at))
+        if known is not None:
+            return known
+        made = self.file(make)
+        with self._lock:
+            self._clips[playthrough, at] = made
+            if len(self._clips) > KEPT:
+                self._clips.popitem(last=False)
+        return made
 
     def close(self) -> None:
         """End all play, and finish what is being filed."""
@@ -231,21 +248,47 @@ class SightingItem(BaseModel):
 _ANSWERS = responses("not-signed-in", "not-allowed", "not-found", "conflict")
 
 
+@router.get(
+    "/cases/{case}/playthroughs/{playthrough}/clip",
+    response_class=Response,
+    responses=_ANSWERS | {200: {"content": {"video/mp4": {}}, "description": "What was seen then."}},
+)
+def get_clip(
+    request: Request,
+    who: Moderator,
+    case: CaseId,
+    playthrough: PlaythroughId,
+    at: Annotated[float, Query(ge=0, le=LONGEST / FPS)],
+) -> Response:
+    """A clip of any moment of the case's world, made when it is asked for; that one looked is logged."""
+    from bots.recorder import WrongWorld
+    from moderation.evidence import clip_of
+    from moderation.pipeline import world_model
+
+    here = services.of(request)
+    version, play, model = _played(here.store, find_case(here.store, who, case), playthrough)
+    world = _compiled(here.store, version)
+    try:
+        data = here.desks.clip(
+            playthrough, at, lambda: clip_of(world_model(model), world, play, min(at, play.seconds))
+        )
+    except WrongWorld as error:
+        raise Problem("conflict", str(error)) from None
+    with here.store.writing() as tx:
+        accounts.note_read(tx.connection, who.account, f"case {case}, playthrough {playthrough}", version)
+    return sent(request, data, "video/mp4", "private, no-cache")
+
+
 @router.post("/cases/{case}/takeovers", status_code=201, responses=_ANSWERS)
 def take_over(request: Request, who: Moderator, case: CaseId, said: Moment) -> TakeoverItem:
     """Play on from a moment of a playthrough of the case's world; that one did is logged."""
     here = services.of(request)
     found = find_case(here.store, who, case)
-    stored = here.store.find_playthrough(said.playthrough)
-    exploration = here.store.exploration(stored.exploration)
-    if exploration.version != found.version:
-        raise Problem("not-found", f"case {case} shows no playthrough {said.playthrough}")
-    if said.step > len(stored.playthrough.actions):
-        raise Problem("invalid", f"step: the playthrough has {len(stored.playthrough.actions)}")
-    world = here.store.compile_version(found.version)
-    takeover = Takeover(
-        who.account, case, exploration.model, found.world, world, stored.playthrough, said.step, found.version
-    )
+    version, begun, model = _played(here.store, found, said.playthrough)
+    if said.step > len(begun.actions):
+        raise Problem("invalid", f"step: the playthrough has {len(begun.actions)}")
+    world = _compiled(here.store, version)
+    takeover = Takeover(who.account, case, model, found.world, world, begun, said.step, version)
     with here.store.writing() as tx:
         cases.add_action(tx.connection, case, who.account, TAKEN_OVER, None, **said.model_dump())
     here.desks.of(takeover.model).warm_up()
@@ -318,6 +361,22 @@ def file(
         clip=of_case(case)(shown.clip or ""),
         reproduced=shown.reproduced,
     )
+
+
+def _played(store: Store, case: Case, playthrough: str) -> tuple[str, Playthrough, str]:
+    """Version of a case, one of its playthroughs, and the name of the model that it was played on."""
+    stored = store.find_playthrough(playthrough)
+    exploration = store.exploration(stored.exploration)
+    if exploration.version != case.version:
+        raise Problem("not-found", f"case {case.id} shows no playthrough {playthrough}")
+    return case.version, stored.playthrough, exploration.model
+
+
+def _compiled(store: Store, version: str) -> CompiledWorld:
+    try:
+        return store.compile_version(version)
+    except Quarantined as error:
+        raise Problem("conflict", str(error)) from None
 
 
 def _load(model: str) -> WorldModel:

@@ -125,6 +125,24 @@ def of_moment(
     )
 
 
+def clip_of(model: WorldModel, world: CompiledWorld, play: Playthrough, at: float) -> bytes:
+    """A clip (MP4) around second ``at`` of a playthrough, which is played again up to there.
+
+    It begins at :func:`clip_start`. Raises ``bots.recorder.WrongWorld``.
+    """
+    from bots.recorder import regenerate
+
+    steps = min(len(play.actions), int((at + MARGIN) * FPS) + 1)
+    parts = {name: getattr(play, name)[:steps] for name in ("actions", "events", "clips")}
+    recording = regenerate(model, world, replace(play, **parts))
+    return _clip(recording, min(clip_start(at), max(0, steps - 1) / FPS), steps / FPS)
+
+
+def clip_start(at: float) -> float:
+    """At which second a clip around second ``at`` begins."""
+    return max(0, int((at - MARGIN) * FPS)) / FPS
+
+
 def _of_medium(fired: Fired, best: Finding) -> Evidence:
     return Evidence(fired.rule, best.id, None, best.start, best.end, None, (), caption(best), True)
 

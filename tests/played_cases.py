@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,8 +47,12 @@ def played_case(
     steps: int = 60,
     world: WorldPackage | None = None,
     remix_of: str | None = None,
+    more: int = 0,
 ) -> Played:
-    """A world that somebody walked through to the right, where a detector asks for a person half way."""
+    """A world that somebody walked through to the right, where a detector asks for a person half way.
+
+    So it does in ``more`` other playthroughs, of which no clip is kept.
+    """
     content = world or package(title)
     version, exploration = content.sha256, f"e-{content.sha256}"
     with store.writing() as tx:
@@ -80,9 +84,11 @@ def played_case(
         play.id,
         text="hello there",
     )
+    others = [regenerate(played, compiled, replace(walked, seed=8 + n)).playthrough for n in range(more)]
+    also = [replace(findings[1], id=f"{version[:8]}o{n}", playthrough=one.id) for n, one in enumerate(others)]
     coverage = sufficient_coverage(bundle)
     runs = [DetectorRun("eye", "1", source, 5, ok=True) for source in Source]
-    decision = decide(bundle, [*findings, heard], runs, coverage)
+    decision = decide(bundle, [*findings, *also, heard], runs, coverage)
     shown = [
         evidence.of_moment(
             store,
@@ -103,7 +109,7 @@ def played_case(
     with store.writing() as tx:
         tx.add_exploration(exploration, version, 7, model, play.model, {"search_steps": steps})
         tx.set_exploration(version, exploration)
-        tx.explored(exploration, coverage, chart, [play])
+        tx.explored(exploration, coverage, chart, [play, *others])
         tx.add_piece(
             exploration,
             "atlas",
@@ -111,7 +117,7 @@ def played_case(
             {"marks": [], "open": ground.tolist(), "notes": {}},
             store.blobs.put(picture),
         )
-        tx.add_findings(version, exploration, [*findings, heard])
+        tx.add_findings(version, exploration, [*findings, *also, heard])
         tx.set_thumbnail(version, store.blobs.put(evidence.png(recording.frames[0])))
         tx.add_decision(version, exploration, decision, coverage, shown)
         for state in [*ROAD, WorldState.NEEDS_REVIEW]:

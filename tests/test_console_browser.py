@@ -241,6 +241,21 @@ def test_keys_mean_nothing_while_somebody_writes(page: Page, server: Running, fi
     assert page.locator("[name=rule]:checked").count() == 0
 
 
+def test_other_playthroughs_that_show_it_are_beside_the_clip_and_made_when_looked_at(
+    page: Page, server: Running, bundle: Bundle
+) -> None:
+    case = played_case(server.services.store, bundle, "Busy Meadow", more=2)
+    opened(page, server, case.case)
+    expect(page.locator(".cluster .clip")).to_have_count(3)
+    expect(page.locator(".cluster h2")).to_contain_text("3 clips")
+
+    page.keyboard.press("j")
+    page.keyboard.down(" ")
+    until(lambda: page.evaluate("document.querySelectorAll('.clip video')[1].currentTime > 0"), page)
+    keep(page, "case-many")
+    page.keyboard.up(" ")
+
+
 # -- playing on -----------------------------------------------------------------------------------------
 
 

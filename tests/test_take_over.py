@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
 import httpx
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from feedapi import take_over
 from feedapi.wire import DRAWN_MESSAGE, KEYS_MESSAGE, Close, Frame, Key, Kind
 from moderation.accounts import create_account, create_key
 from moderation.erasure import erase
+from moderation.lineage import quarantine
 from moderation.pipeline import POLICY_VARIABLE
 from moderation.store import cases, live
 from moderation.store.live import ReportKind
@@ -299,3 +302,29 @@ def test_an_erasure_takes_it_along(anna: httpx.Client, server: Running, played: 
     with store.reading() as connection:
         assert sightings(connection, played.version) == []
     assert told["clip"].rpartition("/")[2] not in store.named_blobs()
+
+
+def test_a_clip_of_any_moment_is_made_when_it_is_asked_for(
+    anna: httpx.Client, server: Running, played: Played
+) -> None:
+    path = f"/v1/cases/{played.case.id}/playthroughs/{played.play.id}/clip"
+
+    whole = anna.get(path, params={"at": 2.0})
+    part = anna.get(path, params={"at": 2.0}, headers={"Range": "bytes=4-7"})
+
+    assert (whole.status_code, whole.headers["content-type"]) == (200, "video/mp4")
+    with av.open(io.BytesIO(whole.content)) as file:
+        seconds = sum(1 for _ in file.decode(video=0)) / FPS
+    assert 2.5 < seconds < 3.5, "a second and a half before and after"
+    assert (part.status_code, part.content) == (206, b"ftyp")
+    assert anna.get(path, params={"at": 1e9}).status_code == 422
+
+
+def test_what_is_quarantined_is_not_played(anna: httpx.Client, server: Running, played: Played) -> None:
+    store = server.services.store
+    quarantine(store, store.version(played.version).world, "operator", "the law")
+    body = {"playthrough": played.play.id, "step": 3}
+    here = f"/v1/cases/{played.case.id}"
+
+    assert anna.post(f"{here}/takeovers", json=body).status_code == 409
+    assert anna.get(f"{here}/playthroughs/{played.play.id}/clip", params={"at": 1}).status_code == 409

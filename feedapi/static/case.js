@@ -111,6 +111,8 @@ function select(index) {
         clip()?.scrollIntoView({ block: "nearest" });
 }
 function reveal(on) {
+    for (const still of page.querySelectorAll(".pair .guarded"))
+        still.classList.toggle("seen", on);
     const one = clip();
     if (!one)
         return;

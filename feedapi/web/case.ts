@@ -112,6 +112,7 @@ function select(index: number): void {
 }
 
 function reveal(on: boolean): void {
+  for (const still of page.querySelectorAll(".pair .guarded")) still.classList.toggle("seen", on);
   const one = clip();
   if (!one) return;
   one.classList.toggle("seen", on);
