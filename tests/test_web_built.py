@@ -20,9 +20,8 @@ def test_every_script_is_what_its_source_compiles_to(tmp_path: Path) -> None:
     install = ["npm", "install", "--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund"]
     subprocess.run(install, cwd=web, check=True, capture_output=True)
 
-    made = subprocess.run(
-        ["npx", "tsc", "--outDir", tmp_path / "static"], cwd=web, check=False, capture_output=True, text=True
-    )
+    compile_ = ["npx", "tsc", "--outDir", tmp_path / "static"]
+    made = subprocess.run(compile_, check=False, cwd=web, capture_output=True, text=True)
 
     assert made.returncode == 0, made.stdout
     for script in sorted((tmp_path / "static").iterdir()):
