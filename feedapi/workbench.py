@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from feedapi import services
 from feedapi.identity import Author, needs
@@ -88,6 +88,14 @@ class Draft(BaseModel):
     """By path."""
     entry: str = Field(".", pattern=ENTRY, max_length=120)
     """Which of the files, or their folder, is the bundle."""
+
+    @field_validator("files")
+    @classmethod
+    def _no_file_is_a_folder(cls, files: dict[str, str]) -> dict[str, str]:
+        folders = {str(parent) for name in files for parent in FilePath(name).parents}
+        if both := sorted(folders & files.keys()):
+            raise ValueError(f"{both[0]} cannot be a file and a folder")
+        return files
 
 
 class FaultItem(BaseModel):

@@ -425,8 +425,35 @@ def test_every_page_of_moderators_is_accessible_in_light_and_dark(
         page.goto(server.url + path)
         page.wait_for_load_state("networkidle")
         assert violations_in_both_schemes(page) == [], path
+
+
+def test_what_opens_over_a_page_is_accessible_too(page: Page, server: Running, bundle: Bundle) -> None:
+    store = server.services.store
+    parent = played_case(store, bundle, "Parent Meadow")
+    remix = played_case(store, bundle, "Child Meadow", remix_of=store.version(parent.version).world, more=1)
+    opened(page, server, remix.case)
+    assert violations_in_both_schemes(page) == []
+    page.keyboard.press("?")
+    assert violations_in_both_schemes(page) == []
+    page.keyboard.press("Escape")
+    play_on(page, server, remix)
     page.keyboard.press("f")
-    expect(page.get_by_role("heading", name="Quality")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert violations_in_both_schemes(page) == []
+
+
+def test_nothing_jumps_while_a_page_loads(page: Page, server: Running, first: Played) -> None:
+    page.add_init_script(
+        """window.shifted = 0;
+        new PerformanceObserver((list) => {
+          for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value;
+        }).observe({ type: "layout-shift", buffered: true });"""
+    )
+    for path in paths(first.case, first):
+        page.goto(server.url + path)
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(500)
+        assert page.evaluate("window.shifted") <= 0.05, path
 
 
 def test_the_console_fits_on_a_small_phone(browser: Browser, server: Running, first: Played) -> None:

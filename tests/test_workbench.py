@@ -156,6 +156,20 @@ def test_a_file_lies_within_the_draft(ada: httpx.Client, name: str) -> None:
     assert ada.post("/v1/policies", json=body).status_code == 422
 
 
+@pytest.mark.parametrize("value", ["2020-99-99", "!!int x", "1" * 5000, "[" * 3000])
+def test_what_yaml_cannot_read_is_a_fault(ada: httpx.Client, value: str) -> None:
+    (fault,) = check(ada, draft(f"bundle: {value}\n"))["faults"]
+
+    assert fault["file"] == "policy.yaml"
+    assert fault["remedy"]
+
+
+def test_no_file_is_a_folder_as_well(ada: httpx.Client) -> None:
+    body = {"files": {"a.yaml": LOOSER, "a.yaml/b.yaml": LOOSER}, "entry": "."}
+
+    assert ada.post("/v1/policies/check", json=body).status_code == 422
+
+
 def test_an_entry_that_is_elsewhere_is_refused(ada: httpx.Client) -> None:
     body = draft(LOOSER) | {"entry": "a/../../../etc"}
 

@@ -16,6 +16,7 @@ from moderation.accounts import create_account, create_key
 from moderation.policy_changes.promotion import live
 from moderation.states import WorldState
 from moderation.store import Store
+from moderation.store.bundles import add_shadow
 from moderation.store.cases import cases_of
 from tests.axe import violations_in_both_schemes
 from tests.changing_worlds import LOOSER, STRICTER, decided, slur
@@ -65,7 +66,7 @@ def write(page: Page, text: str) -> None:
 
 def kept(page: Page, text: str) -> str:
     write(page, text)
-    expect(page.locator("#verdict")).to_contain_text("is valid")
+    expect(page.locator("#verdict")).to_contain_text("is valid", timeout=30_000)
     page.keyboard.press("Control+s")
     page.wait_for_url(re.compile("/policies/[0-9a-f]{64}"))
     return page.url.rpartition("/")[2]
@@ -73,7 +74,7 @@ def kept(page: Page, text: str) -> str:
 
 def test_a_draft_is_checked_while_it_is_written(page: Page, server: Running) -> None:
     write(page, LOOSER.replace("[slurs]", "[slurz]"))
-    expect(page.locator("#verdict")).to_contain_text("1 fault")
+    expect(page.locator("#verdict")).to_contain_text("1 fault", timeout=30_000)
     expect(page.locator("#faults")).to_contain_text("policy.yaml:6:")
     expect(page.locator("#faults")).to_contain_text("slurz")
     expect(page.locator(".gutter .wrong")).to_have_text("6\n", use_inner_text=False)
@@ -87,7 +88,7 @@ def test_a_draft_is_checked_while_it_is_written(page: Page, server: Running) -> 
     assert marked.startswith("slurz")
     page.get_by_label("Source of the file").fill(LOOSER)
 
-    expect(page.locator("#verdict")).to_contain_text("looser 1 is valid")
+    expect(page.locator("#verdict")).to_contain_text("looser 1 is valid", timeout=30_000)
     expect(page.locator("#changes")).to_contain_text("- rule slurs")
     expect(page.locator("#words")).to_contain_text("A world is rejected if")
     expect(page.get_by_role("button", name="Keep as a draft")).to_be_enabled()
@@ -146,6 +147,30 @@ def test_the_worlds_of_a_backtest_are_walked_by_rule_and_lead_to_their_cases(
         page.go_back()
         page.get_by_role("link", name="Next").click()
         expect(page.locator(".turns li")).to_have_count(6)
+
+
+def test_what_a_shadow_says_otherwise_is_shown(page: Page, server: Running, store: Store) -> None:
+    worlds(store)
+    sha256 = kept(page, LOOSER)
+    page.get_by_role("button", name="Propose it").click()
+    expect(page.locator(".intro .state")).to_have_text("shadow")
+    turned = {
+        "version": "rude",
+        "before": "rejected",
+        "after": "cleared",
+        "gained": {},
+        "lost": {"slurs": ["f1"]},
+    }
+    with store.writing() as tx:
+        add_shadow(tx.connection, "rude", "e-rude", live(store).sha256, sha256, turned)
+        add_shadow(tx.connection, "calm", "e-calm", live(store).sha256, sha256, None)
+    page.reload()
+
+    expect(page.get_by_text("2 decisions beside the live bundle, 1 otherwise.")).to_be_visible()
+    expect(page.locator(".turns")).to_contain_text("Rude Cave")
+    expect(page.locator(".turns")).to_contain_text("you idiot")
+    page.get_by_role("button", name="Withdraw").click()
+    expect(page.locator(".intro .state")).to_have_text("retired")
 
 
 def test_every_page_of_policy_authors_is_accessible_in_light_and_dark(

@@ -144,6 +144,7 @@ function tell(told: Checked): void {
   const nothing = wrong && !told.name ? "It is compared once it is valid." : "It says the same.";
   byId("changes").replaceChildren(...(told.changes.length ? told.changes : [nothing]).map((one) => item(one)));
   byId("words").replaceChildren(...told.words.map(paragraph), ...told.rules.map(ruleSection));
+  for (const part of document.querySelectorAll("details[hidden]")) part.removeAttribute("hidden");
   number();
   tabs();
 }
