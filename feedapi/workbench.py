@@ -52,6 +52,8 @@ FileName = Annotated[str, Field(pattern=FILE, max_length=120)]
 ENTRY = r"^(\.|[A-Za-z0-9_-][A-Za-z0-9._/-]*)$"
 FILES = 64
 """Files of one draft at most."""
+DEEPEST = 100
+"""Brackets that may be open at once in a draft."""
 SHOWN = 40
 """Worlds on a page of a backtest."""
 EVIDENCE = 3
@@ -272,6 +274,8 @@ def _check_inside(root: FilePath, name: str, text: str) -> None:
     """A draft comes from a browser: it may read no other file of this machine, nor grow when it is read."""
     from policies.files import read_file
 
+    if _depth(text) > DEEPEST:
+        raise BundleError([Fault(name, "it is nested too deeply", "Close brackets that are open.")])
     if _has_alias(text):
         remedy = "Write out what '*name' stands for."
         raise BundleError([Fault(name, "drafts may not use YAML aliases", remedy)])
@@ -287,6 +291,18 @@ def _check_inside(root: FilePath, name: str, text: str) -> None:
             "Write 'default', or the path of one of its files.",
         )
         raise BundleError([Fault(str(root / name), problem, remedy, None, place.line, place.column)])
+
+
+def _depth(text: str) -> int:
+    """Most brackets that are open at once: reading YAML takes time with the square of that."""
+    deepest = depth = 0
+    for character in text:
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth = max(0, depth - 1)
+    return deepest
 
 
 def _has_alias(text: str) -> bool:

@@ -161,9 +161,10 @@ def test_what_a_shadow_says_otherwise_is_shown(page: Page, server: Running, stor
         "gained": {},
         "lost": {"slurs": ["f1"]},
     }
+    in_force = live(store).sha256
     with store.writing() as tx:
-        add_shadow(tx.connection, "rude", "e-rude", live(store).sha256, sha256, turned)
-        add_shadow(tx.connection, "calm", "e-calm", live(store).sha256, sha256, None)
+        add_shadow(tx.connection, "rude", "e-rude", in_force, sha256, turned)
+        add_shadow(tx.connection, "calm", "e-calm", in_force, sha256, None)
     page.reload()
 
     expect(page.get_by_text("2 decisions beside the live bundle, 1 otherwise.")).to_be_visible()
