@@ -48,8 +48,8 @@ PlaythroughId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{24}$")]
 PLACES = 4
 """Moderators who may play at once on one model."""
-KEPT = 64
-"""Take-overs that are remembered, the newest."""
+KEPT = 32
+"""Take-overs, and clips made on demand, that are remembered: the newest."""
 LONGEST = 5 * 60 * FPS
 """Steps of a playthrough in all: filing holds every frame of it."""
 TAKEN_OVER = "took over"
@@ -350,6 +350,8 @@ def file(
         kept = here.desks.file(work)
     except (BadRuling, WrongWorld) as error:
         raise Problem("invalid", str(error)) from None
+    except Quarantined as error:
+        raise Problem("conflict", str(error)) from None
     shown = kept.evidence
     return SightingItem(
         finding=shown.finding,

@@ -322,9 +322,12 @@ def test_a_clip_of_any_moment_is_made_when_it_is_asked_for(
 
 def test_what_is_quarantined_is_not_played(anna: httpx.Client, server: Running, played: Played) -> None:
     store = server.services.store
+    leave = taken_over(anna, played)
+    step = walk(server, leave).step
     quarantine(store, store.version(played.version).world, "operator", "the law")
     body = {"playthrough": played.play.id, "step": 3}
     here = f"/v1/cases/{played.case.id}"
 
     assert anna.post(f"{here}/takeovers", json=body).status_code == 409
+    assert file(anna, played, leave, step).status_code == 409
     assert anna.get(f"{here}/playthroughs/{played.play.id}/clip", params={"at": 1}).status_code == 409

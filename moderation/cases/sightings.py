@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from worldmodel.protocol import WorldModel
 
 DETECTOR = "person"
-"""Stands for the detector in what a person found; their name is in the log of the case alone."""
+"""Stands for the detector in what a person found; their name is in the log of the case."""
 FILED = "filed"
 """The action in that log."""
 
@@ -74,6 +74,8 @@ def file(
         check_person(tx.connection, person, now)
         if now.status is Status.CLOSED:
             raise Conflict(f"case {case} is closed: nothing can be filed with it any more")
+        if cases.was_done(tx.connection, case, FILED, key) is not None:  # by another server, meanwhile
+            return sighting
         exploration = live.add_play(tx, found.version, model[0], replayed)
         keep_hashes(tx, exploration, replayed)
         tx.add_findings(found.version, exploration, [finding])
