@@ -199,11 +199,9 @@ def get_evidence(
 ) -> Response:
     """A clip or a picture of a case; that one looked is logged."""
     store = services.of(request).store
-    sights = appeals.evidence(store, who, case).sights
-    clips = {one.clip for one in sights}
-    if blob not in clips | {frame for one in sights for _, frame in one.frames}:
+    kind = appeals.shows(store, who, case, blob)
+    if kind is None:
         raise Problem("not-found", f"case {case} shows no such clip or picture")
-    kind = "video/mp4" if blob in clips else "image/png"
     return sent(request, store.blobs.read(blob), kind, "private, no-cache")
 
 

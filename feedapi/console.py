@@ -71,13 +71,15 @@ def list_page(request: Request, who: Reviewer, reason: Reason | None = None, min
 def quality_page(request: Request, who: Reviewer) -> Response:
     """How well people, policy and appeals agree, and how long it takes."""
     from moderation.cases.quality import quality
+    from moderation.evaluation.metrics import wilson
     from moderation.pipeline import policy_bundle
     from moderation.policy_changes import quality as rules
 
     store = services.of(request).store
     judged = rules.judged(rules.human_rows(store))
     said = rules.said_of(store, policy_bundle(store), {one.version for one in judged})
-    precise = {one.rule: one.precision for one in rules.quality(judged, said)}
+    found = [(one.rule, one.precision) for one in rules.quality(judged, said)]
+    precise = {rule: (one.hits, one.of, *wilson(one.hits, one.of)) for rule, one in found}
     return render(
         request,
         who,

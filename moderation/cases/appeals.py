@@ -83,6 +83,21 @@ def is_blind(case: Case) -> bool:
     return case.reason in (Reason.APPEAL, Reason.QUALITY) and case.status is not Status.CLOSED
 
 
+def shows(store: Store, person: Principal, case: int, blob: str) -> str | None:
+    """The media type of a blob that a case shows; None where it shows none such. Raises MayNot, NotFound."""
+    with store.reading() as connection:
+        found = cases.find_case(connection, case)
+        check_person(connection, person, found)
+        filed = [one.evidence for one in sightings(connection, found.version)]
+    stored = next(iter(store.decisions(found.version)), None)
+    for one in (*(stored.evidence if stored else ()), *filed):
+        if blob == one.clip:
+            return "video/mp4"
+        if blob in (frame for _, frame in one.frames):
+            return "image/png"
+    return None
+
+
 def evidence(store: Store, person: Principal, case: int) -> Blind:
     """What somebody sees who judges a case blind. Raises MayNot, NotFound."""
     with store.reading() as connection:
