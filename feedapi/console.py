@@ -86,7 +86,6 @@ def quality_page(request: Request, who: Reviewer) -> Response:
         "quality.html",
         quality=quality(store, time.time()),
         precise=precise,
-        reasons=list(Reason),
     )
 
 
