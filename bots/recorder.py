@@ -32,10 +32,12 @@ __all__ = [
     "Glimpse",
     "Recording",
     "Replay",
+    "Resumed",
     "WrongWorld",
     "glimpses",
     "regenerate",
     "regenerate_many",
+    "resume",
     "verify",
     "write_clip",
     "write_lossless",
@@ -105,6 +107,36 @@ def glimpses(
             frames = _frames(model, course.states[rows.to(course.states.world.device)])
             truth = replace(course.playthrough, events=course.events, clips=course.clips)
             yield Glimpse(truth, frames[first - begin :])
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A playthrough at one of its moments, to be played on from there."""
+
+    playthrough: Playthrough
+    """Up to that moment, as regenerated."""
+    state: State
+    """One row."""
+
+
+def resume(model: WorldModel, world: CompiledWorld, playthrough: Playthrough, steps: int) -> Resumed:
+    """Carry out the first ``steps`` steps again, in the batch shape of evidence: the very state of its frame.
+
+    Raises WrongWorld, ValueError for a moment that the playthrough does not have.
+    """
+    if not 0 <= steps <= len(playthrough.actions):
+        raise ValueError(f"{playthrough.id} has {len(playthrough.actions)} steps, so none is {steps}")
+    cut = replace(
+        playthrough,
+        actions=playthrough.actions[:steps],
+        events=playthrough.events[:steps],
+        clips=playthrough.clips[:steps],
+        frames_sha256=None,
+        sound_sha256=None,
+        trace=None,
+    )
+    (course,) = _courses(model, world, [cut])
+    return Resumed(replace(cut, events=course.events, clips=course.clips), course.states[[steps]].clone())
 
 
 def verify(model: WorldModel, world: CompiledWorld, old: Playthrough) -> Replay:

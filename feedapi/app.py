@@ -32,6 +32,8 @@ from feedapi import (
     services,
     starting,
     studio,
+    take_over,
+    workbench,
 )
 from feedapi.bounds import Bounds
 from feedapi.guarding import Guarded
@@ -75,7 +77,21 @@ def create_app(
     app.add_middleware(Bounds)
     app.add_middleware(SafeHeaders)
     problems.install(app)
-    for part in (api, audit, cases, costs, creators, feed, hooks, operate, people, starting, about):
+    for part in (
+        api,
+        audit,
+        cases,
+        take_over,
+        costs,
+        creators,
+        feed,
+        hooks,
+        operate,
+        people,
+        starting,
+        about,
+        workbench,
+    ):
         app.include_router(part.router)
     app.include_router(device.api)
     app.include_router(play.router)

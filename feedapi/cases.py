@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from feedapi import services
+from feedapi.evidence import sent
 from feedapi.identity import Creator, Moderator
 from feedapi.once import Key
 from feedapi.problems import Problem, responses
@@ -204,7 +205,7 @@ def get_evidence(
     version = find_case(store, who, case).version
     with store.writing() as tx:
         accounts.note_read(tx.connection, who.account, f"case {case}, {blob}", version)
-    return Response(store.blobs.read(blob), media_type=kind, headers={"Cache-Control": "private, no-cache"})
+    return sent(request, store.blobs.read(blob), kind, "private, no-cache")
 
 
 @router.post(
@@ -227,14 +228,14 @@ def appeal(
     return _item(case)
 
 
-def view_of(store: Store, who: Principal, case: int) -> CaseView:
-    """What this person may see of a case; logs that they looked. Raises MayNot, NotFound."""
+def view_of(store: Store, who: Principal, case: int, how: str = "") -> CaseView:
+    """What this person may see of a case; logs that they looked, and ``how``. Raises MayNot, NotFound."""
     found = find_case(store, who, case)
     blind = asdict(appeals.evidence(store, who, case))
     hidden = appeals.is_blind(found)
     seen = blind if hidden else blind | reading.dossier(store, who, case)
     with store.writing() as tx:
-        accounts.note_read(tx.connection, who.account, f"case {case}", found.version)
+        accounts.note_read(tx.connection, who.account, f"case {case}{how}", found.version)
     return CaseView(case=_item(found), blind=hidden, seen=seen)
 
 

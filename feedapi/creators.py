@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
 from feedapi import services
+from feedapi.evidence import of_version, sent
 from feedapi.identity import Creator
 from feedapi.lineage import changes
 from feedapi.once import Key, answer_once
@@ -307,11 +308,8 @@ def get_evidence(
     if stored is None or not submitting.shown_to_creator(stored, blob):
         raise Problem("not-found", "the decision shows no such clip or picture")
     clips = {one.clip for one in stored.evidence}
-    return Response(
-        store.blobs.read(blob),
-        media_type="video/mp4" if blob in clips else "image/png",
-        headers={"Cache-Control": "private, max-age=3600"},
-    )
+    kind = "video/mp4" if blob in clips else "image/png"
+    return sent(request, store.blobs.read(blob), kind, "private, max-age=3600")
 
 
 @router.post(
@@ -376,11 +374,7 @@ def _item(version: Version, reason: str) -> VersionItem:
 
 
 def _decision(version: Version, stored: StoredDecision) -> DecisionItem:
-    decision = stored.decision
-
-    def path(blob: str) -> str:
-        return f"/v1/versions/{version.id}/evidence/{blob}"
-
+    decision, path = stored.decision, of_version(version.id)
     return DecisionItem(
         verdict=decision.verdict,
         policy=decision.policy,

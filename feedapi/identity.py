@@ -73,5 +73,6 @@ def needs(scope: str, known_by: Callable[..., Principal] = principal) -> Callabl
 
 Creator = Annotated[Principal, Depends(needs("worlds"))]
 Moderator = Annotated[Principal, Depends(needs("cases"))]
+Author = Annotated[Principal, Depends(needs("policies"))]
 Operator = Annotated[Principal, Depends(needs("operate"))]
 Manager = Annotated[Principal, Depends(needs("accounts"))]

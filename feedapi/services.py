@@ -23,6 +23,8 @@ from moderation.secret import derived, load_secret
 from moderation.store import NotPublished, Store, open_store
 
 if TYPE_CHECKING:
+    from feedapi.take_over import Desks
+    from feedapi.workbench import Backtests
     from worldmodel.compiled import CompiledWorld
     from worldmodel.protocol import WorldModel
 
@@ -42,6 +44,8 @@ class Services:
     recorder: Recorder
     drafts: Drafts
     guarded: Guarded | None = None
+    _desks: Desks | None = None
+    _backtests: Backtests | None = None
     _compiled: OrderedDict[str, CompiledWorld] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -68,11 +72,35 @@ class Services:
         office = TicketOffice(derived(load_secret(home), "tickets"))
         return cls(store, office, arena, Feed(store), recorder, Drafts(load), watched)
 
+    @property
+    def desks(self) -> Desks:
+        """Where moderators play."""
+        from feedapi.take_over import Desks
+
+        with self._lock:
+            if self._desks is None:
+                self._desks = Desks()
+            return self._desks
+
+    @property
+    def backtests(self) -> Backtests:
+        """What policy authors have begun."""
+        from feedapi.workbench import Backtests
+
+        with self._lock:
+            if self._backtests is None:
+                self._backtests = Backtests(self.store)
+            return self._backtests
+
     def close(self) -> None:
         self.arena.close()
         self.drafts.close()
         self.recorder.close()
         self.feed.close()
+        if self._desks is not None:
+            self._desks.close()
+        if self._backtests is not None:
+            self._backtests.close()
         if self.guarded is not None:
             self.guarded.close()
         self.store.close()

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from feedapi import services
+from feedapi.evidence import of_version
 from feedapi.identity import COOKIE
 from feedapi.lineage import changes
 from feedapi.pages import templates
@@ -243,13 +244,13 @@ def _road(version: Version, store: Store) -> list[tuple[str, str, str]]:
 def _clips(version: Version, stored: StoredDecision | None) -> list[dict[str, object]]:
     if stored is None:
         return []
-    base = f"/v1/versions/{version.id}/evidence/"
+    path = of_version(version.id)
     return [
         {
             "rule": clip.rule,
             "caption": clip.caption,
-            "clip": None if clip.clip is None else base + clip.clip,
-            "frame": base + clip.frames[0][1] if clip.frames else None,
+            "clip": None if clip.clip is None else path(clip.clip),
+            "frame": path(clip.frames[0][1]) if clip.frames else None,
         }
         for clip in stored.evidence
     ]

@@ -79,7 +79,7 @@ def _world(store: Store, folder: Path, outcome: Outcome, signed: Signed) -> Worl
         findings=_listed(findings, outcome),
         clips=_clips(store, folder, outcome, findings),
         frames=_frames(store, folder, outcome),
-        map=_map(store, explored, decided.evidence),
+        map=map_of(store, explored, decided.evidence),
         search_curve=[(steps, cells) for steps, cells in chart["curves"]["search"]],
         sample_curve=[(steps, cells) for steps, cells in chart["curves"]["sample"]],
         player=_player(store, explored.id),
@@ -198,7 +198,8 @@ def _frames(store: Store, folder: Path, outcome: Outcome) -> list[FrameShot]:
     return list({shot.file: shot for shot in shots}.values())
 
 
-def _map(store: Store, explored: ExplorationRow, evidence: Sequence[Evidence]) -> WorldMap | None:
+def map_of(store: Store, explored: ExplorationRow, evidence: Sequence[Evidence]) -> WorldMap | None:
+    """The world's map with where bots were and the ways of the evidence; None where none was drawn."""
     atlas, picture = _atlas(store, explored.id)
     if picture is None or explored.chart is None:
         return None

@@ -98,6 +98,51 @@ def _shows(one: Finding) -> tuple[float, int, float, str]:
     return round(one.score, 1), len(set((one.text or "").split())), one.end - one.start, one.id
 
 
+def of_moment(
+    store: Store,
+    rule: str,
+    found: Finding,
+    recording: Recording,
+    *,
+    frames: tuple[tuple[float, str], ...],
+    route: tuple[tuple[float, float], ...],
+    reproduced: bool,
+) -> Evidence:
+    """Evidence of something in a recording, with a clip around it; ``frames`` are seconds and blobs."""
+    first, last = span(found, len(recording.frames))
+    start, end = first / FPS, (last - 1) / FPS
+    return Evidence(
+        rule=rule,
+        finding=found.id,
+        playthrough=found.playthrough,
+        start=start,
+        end=end,
+        clip=store.blobs.put(_clip(recording, start, end)),
+        frames=frames,
+        caption=caption(found),
+        reproduced=reproduced,
+        route=route,
+    )
+
+
+def clip_of(model: WorldModel, world: CompiledWorld, play: Playthrough, at: float) -> bytes:
+    """A clip (MP4) around second ``at`` of a playthrough, which is played again up to there.
+
+    It begins at :func:`clip_start`. Raises ``bots.recorder.WrongWorld``.
+    """
+    from bots.recorder import regenerate
+
+    steps = min(len(play.actions), int((at + MARGIN) * FPS) + 1)
+    parts = {name: getattr(play, name)[:steps] for name in ("actions", "events", "clips")}
+    recording = regenerate(model, world, replace(play, **parts))
+    return _clip(recording, min(clip_start(at), max(0, steps - 1) / FPS), steps / FPS)
+
+
+def clip_start(at: float) -> float:
+    """At which second a clip around second ``at`` begins."""
+    return max(0, int((at - MARGIN) * FPS)) / FPS
+
+
 def _of_medium(fired: Fired, best: Finding) -> Evidence:
     return Evidence(fired.rule, best.id, None, best.start, best.end, None, (), caption(best), True)
 
@@ -107,17 +152,8 @@ def _of_play(
 ) -> Evidence:
     first, last = span(best, len(recording.frames))
     shown = moments(best, first, last)
-    return Evidence(
-        rule=fired.rule,
-        finding=best.id,
-        playthrough=best.playthrough,
-        start=first / FPS,
-        end=(last - 1) / FPS,
-        clip=store.blobs.put(_clip(recording, first / FPS, (last - 1) / FPS)),
-        frames=tuple((step / FPS, store.blobs.put(png(recording.frames[step]))) for step in shown),
-        caption=caption(best),
-        reproduced=reproduced,
-    )
+    frames = tuple((step / FPS, store.blobs.put(png(recording.frames[step]))) for step in shown)
+    return of_moment(store, fired.rule, best, recording, frames=frames, route=(), reproduced=reproduced)
 
 
 def caption(found: Finding) -> str:

@@ -183,6 +183,9 @@ def _parse_yaml(path: Path, text: str) -> Any:
         raise BundleError(
             [Problem(str(path), "not valid YAML (a key is no name)", remedy, None, 1, 1)]
         ) from error
+    except ValueError as error:  # ruamel's own for a number or a date that is none, without a place
+        remedy = "Put quotes around what is text; a date needs a month and a day that exist."
+        raise BundleError([Problem(str(path), f"not valid YAML ({error})", remedy, None, 1, 1)]) from error
     except YAMLError as error:
         remedy = "Remove control characters and anything that is not text."
         raise BundleError([Problem(str(path), f"not valid YAML ({error})", remedy, None, 1, 1)]) from error

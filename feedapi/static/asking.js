@@ -1,5 +1,6 @@
 // Requests that change something: with the page's CSRF token, and errors in words.
-const csrf = () => document.querySelector("meta[name=csrf]")?.content ?? "";
+/** The token of this sign-in that goes with everything that changes something. */
+export const csrf = () => document.querySelector("meta[name=csrf]")?.content ?? "";
 /** The answer's JSON, null where there is none. Throws an Error in words that the page can show. */
 export async function ask(method, path, body, headers = {}) {
     const bytes = body instanceof Blob;

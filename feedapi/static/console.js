@@ -1,26 +1,32 @@
 // The queue: j and k move, enter opens, n takes the next, u undoes.
-
 import { ask, fault } from "./asking.js";
+import { byId } from "./dom.js";
 import { bare } from "./keys.js";
 import { undo } from "./pending.js";
-
 const links = [...document.querySelectorAll("[data-case]")];
-
 async function next() {
-  try {
-    const taken = await ask("POST", "/v1/claims", {});
-    location.assign(`/console/cases/${taken.id}`);
-  } catch (error) {
-    fault(error);
-  }
+    try {
+        const taken = await ask("POST", "/v1/claims", {});
+        location.assign(`/console/cases/${taken.id}`);
+    }
+    catch (error) {
+        fault(error);
+    }
 }
-
-document.getElementById("next").addEventListener("click", next);
+function focus(by) {
+    const here = links.findIndex((link) => link === document.activeElement);
+    links[Math.min(Math.max(here + by, 0), links.length - 1)]?.focus();
+}
+byId("next").addEventListener("click", () => void next());
 document.addEventListener("keydown", (event) => {
-  if (!bare(event)) return;
-  const here = links.indexOf(document.activeElement);
-  if (event.key === "j") links[Math.min(here + 1, links.length - 1)]?.focus();
-  if (event.key === "k") links[Math.max(here - 1, 0)]?.focus();
-  if (event.key === "n") next();
-  if (event.key === "u") undo();
+    if (!bare(event))
+        return;
+    if (event.key === "j")
+        focus(1);
+    if (event.key === "k")
+        focus(-1);
+    if (event.key === "n")
+        void next();
+    if (event.key === "u")
+        undo();
 });

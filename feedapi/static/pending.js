@@ -5,12 +5,14 @@ import { byId } from "./dom.js";
 const UNDO = 10_000; // ms
 const PENDING = "firstplay.pending";
 const toast = byId("undo");
+let watching = 0;
 export function later(deed) {
     const before = read();
     if (before)
         void settle(before);
     const pending = { ...deed, at: Date.now() + UNDO, key: crypto.randomUUID() };
     localStorage.setItem(PENDING, JSON.stringify(pending));
+    watch();
 }
 export function undo() {
     const pending = read();
@@ -31,6 +33,7 @@ async function settle(pending) {
     }
 }
 function watch() {
+    clearTimeout(watching);
     const pending = read();
     toast.hidden = !pending;
     if (!pending)
@@ -39,6 +42,6 @@ function watch() {
     if (left <= 0)
         return void settle(pending);
     toast.textContent = `Case ${pending.id}: ${pending.said}. Undo with u, ${left} s.`;
-    setTimeout(watch, 250);
+    watching = window.setTimeout(watch, 250);
 }
 watch();

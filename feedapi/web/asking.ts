@@ -6,7 +6,8 @@ interface Problem {
   errors?: { field?: string; file?: string; message: string; remedy?: string }[];
 }
 
-const csrf = () => document.querySelector<HTMLMetaElement>("meta[name=csrf]")?.content ?? "";
+/** The token of this sign-in that goes with everything that changes something. */
+export const csrf = () => document.querySelector<HTMLMetaElement>("meta[name=csrf]")?.content ?? "";
 
 /** The answer's JSON, null where there is none. Throws an Error in words that the page can show. */
 export async function ask<Told = unknown>(

@@ -7,6 +7,7 @@ import { byId } from "./dom.js";
 const UNDO = 10_000; // ms
 const PENDING = "firstplay.pending";
 const toast = byId("undo");
+let watching = 0;
 
 export interface Deed {
   /** Of the case. */
@@ -27,6 +28,7 @@ export function later(deed: Deed): void {
   if (before) void settle(before);
   const pending: Pending = { ...deed, at: Date.now() + UNDO, key: crypto.randomUUID() };
   localStorage.setItem(PENDING, JSON.stringify(pending));
+  watch();
 }
 
 export function undo(): void {
@@ -49,13 +51,14 @@ async function settle(pending: Pending): Promise<void> {
 }
 
 function watch(): void {
+  clearTimeout(watching);
   const pending = read();
   toast.hidden = !pending;
   if (!pending) return;
   const left = Math.ceil((pending.at - Date.now()) / 1000);
   if (left <= 0) return void settle(pending);
   toast.textContent = `Case ${pending.id}: ${pending.said}. Undo with u, ${left} s.`;
-  setTimeout(watch, 250);
+  watching = window.setTimeout(watch, 250);
 }
 
 watch();

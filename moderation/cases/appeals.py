@@ -16,6 +16,7 @@ from moderation.cases.reasons import Reason
 from moderation.states import WorldState
 from moderation.store import Conflict, NotFound, Store, cases
 from moderation.store.cases import Case, Ruling, Status
+from moderation.store.sightings import sightings
 from moderation.store.transaction import LOCAL
 
 
@@ -87,8 +88,9 @@ def shows(store: Store, person: Principal, case: int, blob: str) -> str | None:
     with store.reading() as connection:
         found = cases.find_case(connection, case)
         check_person(connection, person, found)
+        filed = [one.evidence for one in sightings(connection, found.version)]
     stored = next(iter(store.decisions(found.version)), None)
-    for one in stored.evidence if stored else ():
+    for one in (*(stored.evidence if stored else ()), *filed):
         if blob == one.clip:
             return "video/mp4"
         if blob in (frame for _, frame in one.frames):
@@ -101,9 +103,10 @@ def evidence(store: Store, person: Principal, case: int) -> Blind:
     with store.reading() as connection:
         found = cases.find_case(connection, case)
         check_person(connection, person, found)
+        filed = [one.evidence for one in sightings(connection, found.version)]
     version = store.version(found.version)
     stored = next(iter(store.decisions(found.version)), None)
-    moments = stored.evidence if stored else ()
+    moments = (*(stored.evidence if stored else ()), *filed)
     exploration = stored.exploration if stored else None
     return Blind(
         case=case,

@@ -9,6 +9,7 @@ from moderation.accounts import Principal
 from moderation.cases.appeals import is_blind
 from moderation.cases.queue import check_person
 from moderation.store import Conflict, Store, cases
+from moderation.store.sightings import sightings
 
 
 def dossier(store: Store, person: Principal, case: int) -> dict[str, Any]:
@@ -24,6 +25,7 @@ def dossier(store: Store, person: Principal, case: int) -> dict[str, Any]:
         actions = cases.actions(connection, case)
         ruling = cases.ruling_of_case(connection, case)
         decision = cases.decision_of_case(connection, found)
+        filed = sightings(connection, found.version)
     version = store.version(found.version)
     stored = next(iter(store.decisions(found.version)), None)
     return {
@@ -34,6 +36,7 @@ def dossier(store: Store, person: Principal, case: int) -> dict[str, Any]:
         "reasons": [] if decision is None else list(decision.reasons),
         "fired": [] if decision is None else [asdict(one) for one in decision.fired],
         "evidence": [] if stored is None else [asdict(one) for one in stored.evidence],
+        "sightings": [asdict(one) for one in filed],
         "actions": [asdict(one) for one in actions],
         "ruling": None if ruling is None else asdict(ruling),
         "history": [asdict(one) for one in store.history(found.version)],

@@ -63,6 +63,8 @@ class ReportKind(StrEnum):
 
     VIOLATION = "violation"
     """A rule ended the session."""
+    MODERATOR = "moderator"
+    """Somebody who reviews the world played there and filed what they found."""
     NEAR_MISS = "near_miss"
     """A rule asks for a person."""
     NEW_VIEWS = "new_views"

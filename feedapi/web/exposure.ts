@@ -1,0 +1,39 @@
+// How much somebody has had to see since they signed in, and when it is time for a break.
+
+import { csrf } from "./asking.js";
+
+const BREAK_AFTER = 40; // clips seen in full
+const KEPT = "firstplay.exposure";
+
+interface Kept {
+  /** Which sign-in it counts for. */
+  of: string;
+  count: number;
+}
+
+/** Enough of the page's token to tell one sign-in from another, and too little to use it. */
+const signIn = () => csrf().slice(0, 8);
+
+function read(): number {
+  const kept = JSON.parse(localStorage.getItem(KEPT) ?? "null") as Kept | null;
+  return kept?.of === signIn() ? kept.count : 0;
+}
+
+/** One more was seen. */
+export function expose(): void {
+  const kept: Kept = { of: signIn(), count: read() + 1 };
+  localStorage.setItem(KEPT, JSON.stringify(kept));
+  tellExposure();
+}
+
+/** Says so where the page has room for it. */
+export function tellExposure(): void {
+  const place = document.getElementById("exposure");
+  if (!place) return;
+  const count = read();
+  const tired = count >= BREAK_AFTER;
+  place.classList.toggle("uncleared", tired);
+  place.textContent = `You have seen ${count} ${count === 1 ? "clip" : "clips"} in full since you signed in.${
+    tired ? " That is a lot: take a break of ten minutes, away from the screen." : ""
+  }`;
+}
