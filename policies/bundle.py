@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from policies.compiling import Rule, Written, compile_rule
 from policies.errors import BundleError, Problem, suggest
@@ -272,9 +273,12 @@ def _joined(before: DetectorEntry | None, entry: DetectorEntry) -> DetectorEntry
 
 
 def _hash(header: Header, rules: Iterable[Rule], cases: Iterable[CaseSpec], parent: Bundle | None) -> str:
-    unsaid = {"status", "extends"}
+    unsaid: dict[str, Any] = {"status": True, "extends": True}
+    # bundles that do not speak of it keep the hash that they had before anybody could
     if header.breakers is None:
-        unsaid.add("breakers")  # bundles keep the hash that they had before there were any
+        unsaid["breakers"] = True
+    if header.live.on_device == "forbidden":
+        unsaid["live"] = {"on_device"}
     return _sha256(
         {
             "extends": parent.sha256 if parent else None,

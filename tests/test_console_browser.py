@@ -55,7 +55,7 @@ def server(tmp_path: Path, bundle: Bundle) -> Iterator[Running]:
 
 @pytest.fixture
 def page(browser: Browser, server: Running) -> Iterator[Page]:
-    for opened in watched(browser, viewport=DESK):
+    with watched(browser, viewport=DESK) as opened:
         sign_in(opened, server)
         yield opened
 
@@ -348,7 +348,7 @@ def test_a_severe_decision_waits_for_a_second_person(
     page.keyboard.press("r")
     until_state(store, case.version, WorldState.AWAITING_SECOND_APPROVAL)
 
-    for other in watched(browser, viewport=DESK):
+    with watched(browser, viewport=DESK) as other:
         other.goto(f"{server.url}/sign-in?next=/console/cases/{case.case.id}")
         other.get_by_label("API key").fill(create_key(store, "ben"))
         other.get_by_role("button", name="Sign in").click()
@@ -458,7 +458,7 @@ def test_nothing_jumps_while_a_page_loads(page: Page, server: Running, first: Pl
 
 def test_the_console_fits_on_a_small_phone(browser: Browser, server: Running, first: Played) -> None:
     phone = PHONE | {"viewport": {"width": 360, "height": 740}}
-    for page in watched(browser, **phone, color_scheme="dark"):
+    with watched(browser, **phone, color_scheme="dark") as page:
         sign_in(page, server)
         for number, path in enumerate(paths(first.case, first)):
             page.goto(server.url + path)
@@ -468,7 +468,7 @@ def test_the_console_fits_on_a_small_phone(browser: Browser, server: Running, fi
 
 
 def test_whoever_is_no_moderator_is_kept_out(browser: Browser, server: Running) -> None:
-    for page in watched(browser, viewport=DESK):
+    with watched(browser, viewport=DESK) as page:
         page.goto(f"{server.url}/sign-in?next=/studio")
         page.get_by_label("API key").fill(create_key(server.services.store, "kim"))
         page.get_by_role("button", name="Sign in").click()

@@ -193,7 +193,8 @@ def test_what_is_not_spoken_here_is_refused_by_name(server: Running, asked: str,
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    yield from watched(browser, viewport={"width": 1280, "height": 800})
+    with watched(browser, viewport={"width": 1280, "height": 800}) as opened:
+        yield opened
 
 
 COUNTED = """

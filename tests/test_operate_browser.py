@@ -31,7 +31,7 @@ def sign_in(page: Page, server: Running, account: str = "operator") -> None:
 
 def test_an_operator_sees_what_died_and_tries_it_again(browser: Browser, server: Running) -> None:
     busy(server.services.store)
-    for page in watched(browser, viewport={"width": 1440, "height": 900}):
+    with watched(browser, viewport={"width": 1440, "height": 900}) as page:
         sign_in(page, server)
         expect(page.get_by_role("heading", name="Operation")).to_be_visible()
         expect(page.get_by_label("Error of job 1")).to_be_visible()
@@ -45,7 +45,7 @@ def test_an_operator_sees_what_died_and_tries_it_again(browser: Browser, server:
 
 def test_an_empty_installation_says_what_to_do(browser: Browser, server: Running) -> None:
     phone = PHONE | {"viewport": {"width": 360, "height": 740}}
-    for page in watched(browser, **phone, color_scheme="dark"):
+    with watched(browser, **phone, color_scheme="dark") as page:
         sign_in(page, server)
         expect(page.get_by_text("No worlds yet")).to_be_visible()
         expect(page.get_by_role("heading", name="what to do next")).to_be_visible()
@@ -75,7 +75,7 @@ def test_only_operators_see_jobs_and_only_dead_ones_are_tried_again(server: Runn
 
 def test_the_board_refreshes_itself_until_it_is_told_not_to(browser: Browser, server: Running) -> None:
     store = server.services.store
-    for page in watched(browser, viewport={"width": 1440, "height": 900}):
+    with watched(browser, viewport={"width": 1440, "height": 900}) as page:
         sign_in(page, server)
         expect(page.get_by_text("None was heard of in the last minute.")).to_be_visible()
         store.queue.heard("a-worker", ["cpu"])
@@ -94,7 +94,7 @@ def test_a_worker_shows_what_it_does_and_a_queue_who_listens(browser: Browser, s
     job = store.queue.claim("a-worker", 60.0)
     assert job is not None
     store.queue.renew(job, 60.0, 1.0, {"done": 30, "total": 120})
-    for page in watched(browser, viewport={"width": 1440, "height": 900}):
+    with watched(browser, viewport={"width": 1440, "height": 900}) as page:
         sign_in(page, server)
         expect(page.locator(".workers")).to_contain_text(f"{job.kind} of Busy Meadow, 25 %")
         expect(page.get_by_role("row", name=f"{job.queue} 0 1")).to_be_visible()
@@ -103,6 +103,6 @@ def test_a_worker_shows_what_it_does_and_a_queue_who_listens(browser: Browser, s
 
 def test_work_without_workers_is_said(browser: Browser, server: Running) -> None:
     busy(server.services.store)
-    for page in watched(browser, viewport={"width": 1440, "height": 900}):
+    with watched(browser, viewport={"width": 1440, "height": 900}) as page:
         sign_in(page, server)
         expect(page.get_by_text("Nobody works.")).to_be_visible()

@@ -35,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def page(browser: Browser, server: Running) -> Iterator[Page]:
-    for opened in watched(browser, viewport={"width": 1440, "height": 900}):
+    with watched(browser, viewport={"width": 1440, "height": 900}) as opened:
         sign_in(opened, server)
         yield opened
 
@@ -48,7 +48,7 @@ def sign_in(page: Page, server: Running) -> None:
 def test_whoever_is_not_signed_in_is_led_to_where_they_can_be_and_back(
     browser: Browser, server: Running
 ) -> None:
-    for page in watched(browser, viewport={"width": 1440, "height": 900}):
+    with watched(browser, viewport={"width": 1440, "height": 900}) as page:
         page.goto(f"{server.url}/sign-in?next=//evil.example")
         assert page.locator("#sign-in").get_attribute("data-next") == "/studio"
         page.goto(f"{server.url}/studio/new")
@@ -128,7 +128,7 @@ def action_held(session: Session) -> bool:
 
 
 def test_a_world_does_not_play_by_itself_for_who_wants_less_motion(browser: Browser, server: Running) -> None:
-    for page in watched(browser, viewport={"width": 1440, "height": 900}, reduced_motion="reduce"):
+    with watched(browser, viewport={"width": 1440, "height": 900}, reduced_motion="reduce") as page:
         sign_in(page, server)
         page.goto(f"{server.url}/studio/new")
         page.get_by_label("What is it like?").fill("a calm green meadow in the sun")
@@ -282,7 +282,7 @@ def test_a_world_is_withdrawn_after_asking(page: Page, server: Running) -> None:
 
 def test_everything_fits_on_a_small_phone(browser: Browser, server: Running) -> None:
     phone = PHONE | {"viewport": {"width": 360, "height": 740}}
-    for page in watched(browser, **phone, color_scheme="dark"):
+    with watched(browser, **phone, color_scheme="dark") as page:
         sign_in(page, server)
         for path in ("/studio", "/studio/new"):
             page.goto(server.url + path)

@@ -40,7 +40,7 @@ def store(server: Running) -> Store:
 
 
 def signed_in(browser: Browser, server: Running, account: str, **options: object) -> Iterator[Page]:
-    for page in watched(browser, **({"viewport": DESK} | options)):
+    with watched(browser, **({"viewport": DESK} | options)) as page:
         page.goto(f"{server.url}/sign-in?next=/policies")
         page.get_by_label("API key").fill(create_key(server.services.store, account))
         page.get_by_role("button", name="Sign in").click()
@@ -202,7 +202,7 @@ def test_the_workbench_fits_on_a_small_phone(browser: Browser, server: Running, 
 
 
 def test_whoever_is_no_policy_author_is_kept_out(browser: Browser, server: Running) -> None:
-    for page in watched(browser, viewport=DESK):
+    with watched(browser, viewport=DESK) as page:
         page.goto(f"{server.url}/sign-in?next=/console")
         page.get_by_label("API key").fill(create_key(server.services.store, "mia"))
         page.get_by_role("button", name="Sign in").click()
