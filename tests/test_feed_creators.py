@@ -336,7 +336,7 @@ def test_a_moderator_is_no_creator(server: Running) -> None:
 OWN = {
     "published",
     "published_world",
-    "compiled",
+    "compile_version",
     "versions_by",
     "history",
     "queue",
@@ -363,11 +363,12 @@ def test_routes_reach_versions_only_through_the_one_place_that_checks_whose_they
     outside = {place: name for place, name in asked.items() if name not in allowed}
 
     # the stream looks again at a version whose owner was checked when it began; the console and the desk at
-    # that of a case that the moderator was let in to; the workbench at those that a backtest of all names
+    # that of a case that the moderator was let in to; the workbench at those that a backtest of all names;
+    # play on the device at that of a published world
     asking: dict[str, set[str]] = {}
     for place, name in outside.items():
         asking.setdefault(place.partition(":")[0], set()).add(name)
-    assert asking.keys() == {"creators.py", "console.py", "take_over.py", "workbench.py"}
+    assert asking.keys() == {"creators.py", "console.py", "take_over.py", "workbench.py", "device.py"}
     assert asking["creators.py"] == {"version"}
 
 

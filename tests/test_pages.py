@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, Response
 
 from feedapi.app import create_app
 from moderation.accounts import create_account, create_key, operator_key
+from moderation.policy_changes.promotion import live
 from tests.axe import violations_in_both_schemes
 from tests.feed_home import Running, add_world, every_route, fill, running
 from tests.test_feed_creators import decided
@@ -50,7 +51,7 @@ FOCUSED = """() => {
     const { outlineStyle, outlineWidth } = getComputedStyle(element);
     return outlineStyle !== "none" && parseFloat(outlineWidth) > 0;
   };
-  const screen = one.closest(".screen");
+  const screen = one.closest(".screen, .editor");
   const beside = one.nextElementSibling;
   return [one.dataset.reach ?? null, [one, screen, beside].some((part) => part !== null && ringed(part))];
 }"""
@@ -78,8 +79,10 @@ class Shown:
 PAGES = (
     Shown("/", "/"),
     Shown("/", "/", empty=True),
+    Shown("/worlds", "/worlds"),
     Shown("/worlds/{world_id}", "/worlds/sunny-meadow"),
     Shown("/worlds/{world_id}", "/worlds/nowhere"),
+    Shown("/worlds/{world_id}/device", "/worlds/sunny-meadow/device"),
     Shown("/sign-in", "/sign-in"),
     Shown("/studio", "/studio", "anna"),
     Shown("/studio", "/studio", "operator", empty=True),
@@ -93,9 +96,16 @@ PAGES = (
     Shown("/console", "/console", "operator", empty=True),
     Shown("/console/quality", "/console/quality", "operator"),
     Shown("/console/cases/{case}", "/console/cases/1", "operator"),
+    Shown("/policies", "/policies", "operator"),
+    Shown("/policies/new", "/policies/new", "operator"),
+    Shown("/policies/{sha256}", "/policies/{policy}", "operator"),
     Shown("/operate", "/operate", "operator"),
     Shown("/operate", "/operate", "operator", empty=True),
 )
+ELSEWHERE = {
+    "/worlds/{world_id}/label",  # a part of the feed's page
+    "/console/cases/{case}/take-over",  # needs a played clip: tests/test_console_browser.py
+}
 each_page = pytest.mark.parametrize("shown", PAGES, ids=lambda shown: shown.name)
 
 
@@ -141,7 +151,7 @@ def peopled(server: Running) -> dict[str, str]:
     add_world(store, "Doubtful Meadow", "needs_review")
     busy(store)
     store.queue.heard("a-worker", ["cpu"])
-    return {"rejected": rejected, "working": working}
+    return {"rejected": rejected, "working": working, "policy": live(store).sha256}
 
 
 @contextmanager
@@ -161,7 +171,7 @@ def test_no_page_is_forgotten(tmp_path: Path) -> None:
     app = create_app(tmp_path, lambda: load_model("simulator"), 1)
     pages = {route.path for route in every_route(app.routes) if route.response_class is HTMLResponse}
 
-    assert pages == {shown.route for shown in PAGES}
+    assert pages == {shown.route for shown in PAGES} | ELSEWHERE
 
 
 @each_page
