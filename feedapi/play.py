@@ -269,12 +269,12 @@ async def move(
     playing: bool = False,
 ) -> bool:
     """Move a session's frames to a socket; what comes back counts as keys where it is the player's."""
-    tasks: set[asyncio.Task[Ending | None]] = set()
-    receiving: asyncio.Task[Ending | None] | None = None
+    # listening first: who has left already is known by that, even where the greeting cannot be sent
+    receiving = asyncio.create_task(receive(socket, session, slot, screen, playing=playing))
+    tasks = {receiving}
     try:
         await socket.send_json(hello)
-        receiving = asyncio.create_task(receive(socket, session, slot, screen, playing=playing))
-        tasks = {asyncio.create_task(send(socket, session, slot, screen, wake)), receiving}
+        tasks.add(asyncio.create_task(send(socket, session, slot, screen, wake)))
         finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         ending = finished.pop().result()
         if ending is not None:
@@ -282,7 +282,7 @@ async def move(
             return False
     except (WebSocketDisconnect, RuntimeError) as error:
         # Starlette reports a lost client by either, depending on who noticed
-        return not (isinstance(error, Left) or (receiving is not None and await has_left(receiving)))
+        return not (isinstance(error, Left) or await has_left(receiving))
     finally:
         for task in tasks:
             task.cancel()

@@ -27,7 +27,7 @@ from feedapi.identity import Author, needs
 from feedapi.problems import Problem, responses
 from feedapi.studio import render, visitor
 from moderation.accounts import Principal
-from moderation.policy_changes.bundles import BundleLost, Status, keep, restore
+from moderation.policy_changes.bundles import BundleLost, Standing, keep, restore
 from moderation.policy_changes.promotion import NotYet, live, promote, shadow, withdraw
 from moderation.store import NotFound, Store, bundles, cases
 from policies.errors import BundleError
@@ -174,7 +174,7 @@ class BundleItem(BaseModel):
 
     sha256: str
     name: str
-    status: Status
+    status: Standing
     proposer: str | None
     changed: datetime
     backtest: BacktestItem | None
@@ -527,7 +527,7 @@ def _told(stored: StoredBundle, tested: StoredBacktest | None, current: str) -> 
         sha256=stored.sha256,
         name=stored.name,
         # the built-in bundle is in force where none was ever promoted, and stays a draft in the store
-        status=Status.LIVE if stored.sha256 == current else Status(stored.status),
+        status=Standing.LIVE if stored.sha256 == current else Standing(stored.status),
         proposer=stored.proposer,
         changed=datetime.fromtimestamp(stored.changed, UTC),
         backtest=None if tested is None else _backtest_item(tested, current),
@@ -584,7 +584,7 @@ class World:
 def list_page(request: Request, who: Reader) -> Response:
     """Every bundle, and where it stands."""
     store = services.of(request).store
-    order = [Status.LIVE, Status.SHADOW, Status.DRAFT, Status.RETIRED]
+    order = [Standing.LIVE, Standing.SHADOW, Standing.DRAFT, Standing.RETIRED]
     items = sorted(_items(store), key=lambda one: order.index(one.status))
     return render(request, who, "policies.html", items=items, named=os.environ.get(VARIABLE))
 

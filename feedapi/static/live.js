@@ -88,7 +88,12 @@ export class Live {
     leave() {
         this.over = true;
         this.pictures.close();
-        this.socket.close(1000); // in order: the server keeps no place for somebody who left
+        // in order: the server keeps no place for somebody who left; a socket that is still opening cannot say so
+        const close = () => this.socket.close(1000);
+        if (this.socket.readyState === WebSocket.CONNECTING)
+            this.socket.addEventListener("open", close);
+        else
+            close();
     }
 }
 /** Shows how fast play answers: from key to picture, and where the time goes. */

@@ -16,7 +16,7 @@ from policies.bundle import DEFAULT, Bundle, load_bundle
 from policies.files import find_files, read_file
 
 
-class Status(StrEnum):
+class Standing(StrEnum):
     """Where a bundle stands."""
 
     DRAFT = "draft"
@@ -71,14 +71,14 @@ def keep(tx: Transaction, bundle: Bundle, path: Path | None) -> None:
 def live_bundle(store: Store) -> Bundle | None:
     """The bundle that was promoted last; None where none ever was. Raises BundleLost."""
     with store.reading() as connection:
-        live = find_bundles(connection, Status.LIVE)
+        live = find_bundles(connection, Standing.LIVE)
     return restore(live[0]) if live else None
 
 
 def shadow_bundles(store: Store) -> list[Bundle]:
     """Those that decide beside the live one. Raises BundleLost."""
     with store.reading() as connection:
-        return [restore(one) for one in find_bundles(connection, Status.SHADOW)]
+        return [restore(one) for one in find_bundles(connection, Standing.SHADOW)]
 
 
 def stored_bundle(store: Store, begins: str) -> Bundle:

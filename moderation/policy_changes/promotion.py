@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moderation.pipeline import requeue_decision
-from moderation.policy_changes.bundles import Status, keep, restore
+from moderation.policy_changes.bundles import Standing, keep, restore
 from moderation.policy_changes.redecide import Turn
 from moderation.states import REVIEWABLE
 from moderation.store import Store, Transaction
@@ -30,7 +30,7 @@ class NotYet(RuntimeError):
 def live(store: Store) -> StoredBundle:
     """The live bundle as stored: the built-in one where none was ever promoted."""
     with store.reading() as connection:
-        found = find_bundles(connection, Status.LIVE)
+        found = find_bundles(connection, Standing.LIVE)
     if found:
         return found[0]
     default = load_bundle()
@@ -48,9 +48,11 @@ def shadow(store: Store, begins: str, proposer: str) -> StoredBundle:
     with store.writing() as tx:
         stored = find_bundle(tx.connection, begins)
         status = bundle_status(tx.connection, stored.sha256)
-        if status not in (Status.DRAFT, Status.RETIRED):
+        if status not in (Standing.DRAFT, Standing.RETIRED):
             raise NotYet(f"{stored.name} ({stored.sha256[:12]}) is {status} already")
-        set_bundle_status(tx.connection, stored.sha256, Status.SHADOW, proposer, proposer=True, backtest=None)
+        set_bundle_status(
+            tx.connection, stored.sha256, Standing.SHADOW, proposer, proposer=True, backtest=None
+        )
     return stored
 
 
@@ -58,9 +60,9 @@ def withdraw(store: Store, begins: str, actor: str) -> StoredBundle:
     """End a shadow without promoting it. Raises NotFound, NotYet where it is none."""
     with store.writing() as tx:
         stored = find_bundle(tx.connection, begins)
-        if bundle_status(tx.connection, stored.sha256) != Status.SHADOW:
+        if bundle_status(tx.connection, stored.sha256) != Standing.SHADOW:
             raise NotYet(f"{stored.name} ({stored.sha256[:12]}) is no shadow, but {stored.status}")
-        set_bundle_status(tx.connection, stored.sha256, Status.RETIRED, actor, backtest=None)
+        set_bundle_status(tx.connection, stored.sha256, Standing.RETIRED, actor, backtest=None)
     return stored
 
 
@@ -74,21 +76,21 @@ def promote(store: Store, begins: str, approver: str) -> tuple[StoredBundle, int
     current = live(store)
     with store.writing() as tx:
         stored = find_bundle(tx.connection, begins)
-        now_live = [one.sha256 for one in find_bundles(tx.connection, Status.LIVE)]
+        now_live = [one.sha256 for one in find_bundles(tx.connection, Standing.LIVE)]
         if now_live not in ([], [current.sha256]):
             raise NotYet("another bundle was promoted just now: hold this one against that one first")
         diff = _allowed(tx, stored, current, approver)
         restore(stored)
-        if bundle_status(tx.connection, current.sha256) != Status.RETIRED:
-            set_bundle_status(tx.connection, current.sha256, Status.RETIRED, approver, backtest=None)
-        set_bundle_status(tx.connection, stored.sha256, Status.LIVE, approver, backtest=diff.id)
+        if bundle_status(tx.connection, current.sha256) != Standing.RETIRED:
+            set_bundle_status(tx.connection, current.sha256, Standing.RETIRED, approver, backtest=None)
+        set_bundle_status(tx.connection, stored.sha256, Standing.LIVE, approver, backtest=diff.id)
         return stored, _decide_again(store, tx, stored, diff)
 
 
 def _allowed(tx: Transaction, stored: StoredBundle, current: StoredBundle, approver: str) -> StoredBacktest:
     what = f"{stored.name} ({stored.sha256[:12]})"
     status = bundle_status(tx.connection, stored.sha256)
-    if status != Status.SHADOW:
+    if status != Standing.SHADOW:
         raise NotYet(f"{what} is {status}, not a shadow: `firstplay policy shadow` comes first")
     if approver == stored.proposer:
         raise NotYet(f"{approver} proposed {what}: somebody else has to promote it")

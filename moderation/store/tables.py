@@ -423,7 +423,7 @@ policy_bundles = Table(
     metadata,
     Column("sha256", String, primary_key=True),
     Column("name", String, nullable=False),
-    Column("status", String, nullable=False),  # moderation.policy_changes.bundles.Status
+    Column("status", String, nullable=False),  # moderation.policy_changes.bundles.Standing
     Column("entry", String, nullable=False),  # which of the files, or their folder, is the bundle
     Column("files", JSON, nullable=False),  # path to text
     Column("proposer", String),
