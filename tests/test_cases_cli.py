@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from feedapi.cli import build_app
 from moderation.accounts import create_account
 from moderation.cases import breakers
-from moderation.cases.breakers import Limits
 from moderation.pipeline import POLICY_VARIABLE
 from moderation.store import Store, open_store
 from policies import Bundle
+from policies.schema import BreakerLimits
 from tests.case_worlds import found, judge, machine, small_bundle, submit
 
 
@@ -142,7 +142,7 @@ def test_breakers_are_shown_and_reset(store: Store, bundle: Bundle) -> None:
     decision = judge(bundle, found("slur", 0.95))
     for _ in range(2):
         with store.writing() as tx:
-            breakers.charge(tx.connection, decision, Limits(daily=1))
+            breakers.charge(tx.connection, decision, BreakerLimits(daily=1))
 
     assert "tripped: it has rejected 1 worlds" in run("policy", "breakers").stdout
     assert "say who does this" in run("policy", "breakers", "--reset", "slurs").stderr

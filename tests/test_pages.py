@@ -40,7 +40,7 @@ new PerformanceObserver((list) => {
 MARK = """() => {
   const all = document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]");
   const shown = [...all].filter((one) =>
-    one.tabIndex >= 0 && !one.disabled && one.type !== "radio" &&
+    one.tabIndex >= 0 && !one.disabled && one.type !== "radio" && !one.closest("[inert]") &&
     one.checkVisibility({ visibilityProperty: true }));
   shown.forEach((one, index) => { one.dataset.reach = index; });
   return shown.map((one) => one.outerHTML.slice(0, 90));

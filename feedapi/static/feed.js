@@ -129,6 +129,7 @@ function land(at) {
     here = at;
     byId("back").disabled = at === 0;
     byId("on").disabled = at === slides.length;
+    byId("end").inert = at !== slides.length; // else Tab would lead there, and away from the world
     told.textContent = "";
     if (slides.length - at <= AHEAD)
         void more();

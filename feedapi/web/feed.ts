@@ -158,6 +158,7 @@ function land(at: number): void {
   here = at;
   byId<HTMLButtonElement>("back").disabled = at === 0;
   byId<HTMLButtonElement>("on").disabled = at === slides.length;
+  byId("end").inert = at !== slides.length; // else Tab would lead there, and away from the world
   told.textContent = "";
   if (slides.length - at <= AHEAD) void more();
   const slide = slides[at];

@@ -6,13 +6,14 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from moderation.detectors.base import Design, Detection, Detector, DetectorCard
 from moderation.detectors.textrules import phrases
 from moderation.detectors.textrules.fold import Clean, clean
-from moderation.detectors.textrules.plain import Plain, plain_words
+from moderation.detectors.textrules.plain import LONG, Plain, plain_words
 from worldmodel.spec import Character, Lever, Portal, Sign, WorldSpec
 
 MEMORIAL = 0.4
@@ -192,7 +193,14 @@ def _phrases(listed: Sequence[Mapping[str, Any]]) -> tuple[phrases.Phrase, ...]:
 
 def _written(field: str, text: str) -> Written:
     source = clean(text)
-    return Written(field, source, plain_words(source.text))
+    return Written(field, source, plain_words(source.text, _long_stems()))
+
+
+@cache
+def _long_stems() -> tuple[str, ...]:
+    """Beginnings of long words that rules look for: no such word is read as several ("Spiel Automaten")."""
+    rules = (files("moderation.detectors") / "data" / "mechanics.yaml").read_text(encoding="utf-8")
+    return tuple(clean(stem).text for stem in phrases.STEM.findall(rules) if len(stem) >= LONG)
 
 
 def _first(patterns: Sequence[re.Pattern[str]], text: str) -> re.Match[str] | None:

@@ -63,9 +63,9 @@ def known_words() -> frozenset[str]:
     return VOCABULARY.union(common_words(), *words().values())
 
 
-def plain_words(text: str) -> Plain:
-    """The plain words of a cleaned text."""
-    parted = [(word, span) for token, span in _spelled_joined(text) for word in _parted(token)]
+def plain_words(text: str, whole: tuple[str, ...] = ()) -> Plain:
+    """The plain words of a cleaned text. What begins like one of ``whole`` is one word, never several."""
+    parted = [(word, span) for token, span in _spelled_joined(text) for word in _parted(token, whole)]
     written = [
         (part, span)
         for (word, span), (following, _) in pairwise([*parted, ("", (0, 0))])
@@ -178,9 +178,10 @@ def _by_gaps(row: list[tuple[str, tuple[int, int]]], text: str) -> list[tuple[st
     return [(unleet(word, known_words()), span) for word, span in joined]
 
 
-def _parted(token: str) -> list[str]:
+def _parted(token: str, whole: tuple[str, ...] = ()) -> list[str]:
     """A long unknown token as the words that it runs together, if it does."""
-    if len(token) < SHORT or not token.replace("'", "").isalpha() or token in known_words():
+    known = token in known_words() or token.startswith(whole)
+    if known or len(token) < SHORT or not token.replace("'", "").isalpha():
         return [token]
     found = _segmented(token)
     return [token] if found is None or len(found) == 1 else list(found)
