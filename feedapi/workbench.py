@@ -393,7 +393,7 @@ def _rule_items(bundle: Bundle, root: FilePath | None = None) -> list[RuleItem]:
 _ANSWERS = responses("not-signed-in", "not-allowed", "not-found", "conflict")
 
 
-@router.post("/v1/policies/check", responses=responses("not-signed-in", "not-allowed"))
+@router.post("/v1/policy-checks", responses=responses("not-signed-in", "not-allowed"))
 def check_draft(request: Request, who: Author, draft: Draft) -> Checked:
     """Say what a draft comes to, or what is wrong: file, line, column, and what to do. Keeps nothing."""
     del who

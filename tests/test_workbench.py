@@ -60,7 +60,7 @@ def draft(text: str, **more: str) -> dict[str, Any]:
 
 
 def check(ada: httpx.Client, body: dict[str, Any]) -> dict[str, Any]:
-    answer = ada.post("/v1/policies/check", json=body)
+    answer = ada.post("/v1/policy-checks", json=body)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
@@ -152,7 +152,7 @@ def test_a_draft_reads_nothing_but_itself(ada: httpx.Client, text: str, said: st
 def test_a_file_lies_within_the_draft(ada: httpx.Client, name: str) -> None:
     body = {"files": {name: LOOSER}, "entry": "."}
 
-    assert ada.post("/v1/policies/check", json=body).status_code == 422
+    assert ada.post("/v1/policy-checks", json=body).status_code == 422
     assert ada.post("/v1/policies", json=body).status_code == 422
 
 
@@ -167,7 +167,7 @@ def test_what_yaml_cannot_read_is_a_fault(ada: httpx.Client, value: str) -> None
 def test_no_file_is_a_folder_as_well(ada: httpx.Client) -> None:
     body = {"files": {"a.yaml": LOOSER, "a.yaml/b.yaml": LOOSER}, "entry": "."}
 
-    assert ada.post("/v1/policies/check", json=body).status_code == 422
+    assert ada.post("/v1/policy-checks", json=body).status_code == 422
 
 
 def test_an_entry_that_is_elsewhere_is_refused(ada: httpx.Client) -> None:
@@ -233,7 +233,7 @@ def test_nobody_but_policy_authors_changes_policies(server: Running, ada: httpx.
     path = f"/v1/policies/{kept(ada, LOOSER)}"
     with client(server, "mia") as mia:
         refused = [
-            mia.post("/v1/policies/check", json=draft(LOOSER)),
+            mia.post("/v1/policy-checks", json=draft(LOOSER)),
             mia.post("/v1/policies", json=draft(LOOSER)),
             mia.get("/v1/policies"),
             *(mia.post(f"{path}/{deed}") for deed in ("backtests", "shadow", "withdraw", "promote")),

@@ -80,7 +80,7 @@ function later() {
 async function check() {
     const mine = ++asked;
     try {
-        const told = await ask("POST", "/v1/policies/check", draft());
+        const told = await ask("POST", "/v1/policy-checks", draft());
         if (mine !== asked)
             return;
         found = told;

@@ -120,7 +120,7 @@ function later(): void {
 async function check(): Promise<void> {
   const mine = ++asked;
   try {
-    const told = await ask<Checked>("POST", "/v1/policies/check", draft());
+    const told = await ask<Checked>("POST", "/v1/policy-checks", draft());
     if (mine !== asked) return;
     found = told;
     tell(told);
