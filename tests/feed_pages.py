@@ -42,7 +42,7 @@ def keep(page: Page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}.png")
 
 
-def until(happened: Callable[[], bool], page: Page, seconds: float = 20) -> None:
+def until(happened: Callable[[], bool], page: Page, seconds: float = 60) -> None:
     """Wait until it happened. Fails where it did not."""
     end = time.monotonic() + seconds
     while not happened():

@@ -46,7 +46,7 @@ def take_over(store: Store, lease: float = 5.0) -> Job:
     return claim(store)
 
 
-def wait_for(condition: object, seconds: float = 30.0) -> None:
+def wait_for(condition: object, seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "waited in vain"
