@@ -31,7 +31,7 @@ from moderation.policy_changes.bundles import keep, restore
 from moderation.policy_changes.redecide import Turn, redecide, turn
 from moderation.store import Store, open_store, tables
 from moderation.store.bundles import StoredBundle, find_bundle
-from moderation.store.deciding import decided_versions, load_decided
+from moderation.store.deciding import load_decided, newest_decisions
 from policies import Bundle, Source, Verdict, load_bundle
 from policies.cases import sufficient_coverage
 
@@ -107,7 +107,7 @@ def beside(store: Store, new: StoredBundle, old: StoredBundle) -> tuple[float, f
     Raises AssertionError where the two differ.
     """
     with store.reading() as connection:
-        some = decided_versions(connection)[:SOME]
+        some = newest_decisions(connection)[:SOME]
     lean, whole = Redecider(store, new.sha256, old.sha256), [restore(one) for one in (old, new)]
 
     def wholly() -> list[Turn]:

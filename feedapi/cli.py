@@ -18,6 +18,7 @@ import typer
 from bots import cli as bots_cli
 from feedapi.feed_cli import register_feed
 from moderation import cli as moderation_cli
+from moderation.options import Home, home_folder
 from policies import cli as policies_cli
 from worldmodel import cli as worldmodel_cli
 from worldmodel.limits import SEED
@@ -82,7 +83,7 @@ def play(
 
 
 def serve(
-    home: moderation_cli.Home = None,
+    home: Home = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
@@ -132,7 +133,7 @@ def serve(
     url = address(listener)
     # uvicorn stops cleanly, then raises the signal again: both mean that serve_on returns
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    folder = moderation_cli.home_folder(home)
+    folder = home_folder(home)
     key = _operator_key(folder)
 
     def started() -> None:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from feedapi import services
-from feedapi.cases import CaseView, find_case, view_of
+from feedapi.cases import CaseId, CaseView, find_case, view_of
 from feedapi.evidence import of_case
 from feedapi.identity import needs
 from feedapi.problems import Problem
@@ -45,7 +45,6 @@ FETCHED_AHEAD = ", fetched ahead"
 """Said in the log of privileged reads of a page that the browser asked for before the one before was left."""
 
 Reviewer = Annotated[Principal, Depends(needs("cases", visitor))]
-CaseNumber = Annotated[int, Path(ge=1)]
 
 
 @router.get("", response_class=HTMLResponse)
@@ -63,7 +62,6 @@ def list_page(request: Request, who: Reviewer, reason: Reason | None = None, min
         reason=reason,
         mine=mine,
         now=time.time(),
-        Status=Status,
     )
 
 
@@ -90,7 +88,7 @@ def quality_page(request: Request, who: Reviewer) -> Response:
 
 
 @router.get("/cases/{case}", response_class=HTMLResponse)
-def case_page(request: Request, who: Reviewer, case: CaseNumber, ahead: bool = False) -> Response:
+def case_page(request: Request, who: Reviewer, case: CaseId, ahead: bool = False) -> Response:
     """One case: clips on a timeline, the map, what was decided so far, and the keys to decide by.
 
     ``ahead``: the browser asks for it while the case before is still looked at.
@@ -124,7 +122,7 @@ def case_page(request: Request, who: Reviewer, case: CaseNumber, ahead: bool = F
 def take_over_page(
     request: Request,
     who: Reviewer,
-    case: CaseNumber,
+    case: CaseId,
     playthrough: Annotated[str, Query(pattern=r"^[0-9a-f]{16}$")],
     step: Annotated[int, Query(ge=0, lt=LONGEST)] = 0,
 ) -> Response:
@@ -146,7 +144,7 @@ def take_over_page(
 
 
 @router.get("/cases/{case}/map.png")
-def case_map(request: Request, who: Reviewer, case: CaseNumber) -> Response:
+def case_map(request: Request, who: Reviewer, case: CaseId) -> Response:
     """The world's map, lit where bots were."""
     store = services.of(request).store
     drawn = _map(store, find_case(store, who, case).version)
@@ -159,7 +157,7 @@ def case_map(request: Request, who: Reviewer, case: CaseNumber) -> Response:
 
 @router.get("/cases/{case}/still.png")
 def case_still(
-    request: Request, who: Reviewer, case: CaseNumber, of: Literal["own", "parent"] = "own"
+    request: Request, who: Reviewer, case: CaseId, of: Literal["own", "parent"] = "own"
 ) -> Response:
     """A frame of the case's world, or of the one that it is made from."""
     store = services.of(request).store
@@ -365,7 +363,6 @@ def _timeline(findings: Sequence[Mapping[str, Any]], clips: Sequence[Mapping[str
     words = [one for one in findings if one["detector"] == "speech" and one["text"]]
     return {
         "end": end,
-        "has_clip": bool(clips),
         "spans": [(_percent(one["start"], end), _percent(one["end"] - one["start"], end)) for one in clips],
         "lanes": [_lane(name, some, end) for name, some in sorted(lanes.items())],
         "words": [

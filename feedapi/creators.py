@@ -39,7 +39,7 @@ from moderation.spending import check_review
 from moderation.states import WORKING, WorldState
 from moderation.store import Quarantined, Store, StoredDecision, Transaction, Version
 from moderation.submitting import KnownContent, Submission
-from moderation.waiting import outlook
+from moderation.waiting import open_jobs_of, outlook
 from worldmodel.problems import PackageError
 
 router = APIRouter(prefix="/v1", tags=["creators"])
@@ -273,9 +273,10 @@ async def _events(request: Request, store: Store, version: str, last: int) -> As
 
 
 def _look(store: Store, version: str) -> tuple[list[Any], str, WorldState]:
-    working = next((job for job in store.queue.jobs(version) if job.state in {"ready", "running"}), None)
+    open_jobs = open_jobs_of(store, version)
+    working = next(iter(open_jobs), None)
     found = store.version(version)
-    view = outlook(store, found)
+    view = outlook(store, found, jobs=open_jobs)
     left = None if view is None or view.left is None else TOLD_EVERY * math.ceil(view.left / TOLD_EVERY)
     wait = {"ahead": None if view is None else view.ahead, "left": left}
     jobs = "" if working is None else json.dumps({"stage": working.kind, **(working.progress or {}), **wait})

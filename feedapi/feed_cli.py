@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moderation.cli import BAD_INPUT, AsJson, Home, home_folder
+from moderation.options import BAD_INPUT, AsJson, Home, home_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -43,9 +43,11 @@ class Services:
     feed: Feed
     recorder: Recorder
     drafts: Drafts
+    desks: Desks
+    """Where moderators play."""
+    backtests: Backtests
+    """What policy authors have begun."""
     guarded: Guarded | None = None
-    _desks: Desks | None = None
-    _backtests: Backtests | None = None
     _compiled: OrderedDict[str, CompiledWorld] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -58,6 +60,9 @@ class Services:
         guarded: Callable[[Store], Guarded] | None = None,
     ) -> Services:
         """``guarded`` makes what watches over play (:func:`feedapi.guarding.by_policy`), if anything."""
+        from feedapi.take_over import Desks  # both ask for services themselves
+        from feedapi.workbench import Backtests
+
         store = open_store(home)
         watched = guarded(store) if guarded is not None else None
         recorder = Recorder(store)
@@ -70,37 +75,17 @@ class Services:
             over=recorder.over,
         )
         office = TicketOffice(derived(load_secret(home), "tickets"))
-        return cls(store, office, arena, Feed(store), recorder, Drafts(load), watched)
-
-    @property
-    def desks(self) -> Desks:
-        """Where moderators play."""
-        from feedapi.take_over import Desks
-
-        with self._lock:
-            if self._desks is None:
-                self._desks = Desks()
-            return self._desks
-
-    @property
-    def backtests(self) -> Backtests:
-        """What policy authors have begun."""
-        from feedapi.workbench import Backtests
-
-        with self._lock:
-            if self._backtests is None:
-                self._backtests = Backtests(self.store)
-            return self._backtests
+        return cls(
+            store, office, arena, Feed(store), recorder, Drafts(load), Desks(), Backtests(store), watched
+        )
 
     def close(self) -> None:
         self.arena.close()
         self.drafts.close()
         self.recorder.close()
         self.feed.close()
-        if self._desks is not None:
-            self._desks.close()
-        if self._backtests is not None:
-            self._backtests.close()
+        self.desks.close()
+        self.backtests.close()
         if self.guarded is not None:
             self.guarded.close()
         self.store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from feedapi.starting import samples, steps
 from moderation import origins, submitting
 from moderation.accounts import NotAllowed, Principal, check_sign_in, csrf_token
 from moderation.states import WITHDRAWABLE, WORKING, WorldState
-from moderation.store import NotFound, NotPublished, Store, StoredDecision, Version, cases
+from moderation.store import Event, NotFound, NotPublished, StoredDecision, Version, cases
 from moderation.waiting import outlook
 
 router = APIRouter(include_in_schema=False)
@@ -136,9 +137,10 @@ def render(request: Request, who: Principal, template: str, status: int = 200, *
     """A page for somebody who is signed in."""
     csrf = csrf_token(request.cookies.get(COOKIE, ""))
     store = services.of(request).store
-    begin = steps(store)
-    idle = bool(begin) and not store.queue.workers()
-    given = {"who": who, "csrf": csrf, "begin": begin, "idle": idle, **context}
+    given: dict[str, object] = {"who": who, "csrf": csrf, **context}
+    if "begin" not in given:
+        begin = steps(store)
+        given = {"begin": begin, "idle": bool(begin) and not store.queue.workers(), **given}
     return templates.TemplateResponse(request, template, given, status_code=status)
 
 
@@ -206,16 +208,16 @@ def one(request: Request, who: Visitor, version: str) -> Response:
     stored = None if found.state in WORKING else submitting.decision_of(store, found)
     with store.reading() as connection:
         ruling = cases.standing_ruling(connection, version)
-    beside = origins.compared(store, found)
+    beside, history = origins.compared(store, found), store.history(version)
     return render(
         request,
         who,
         "version.html",
         begin=(),
         version=found,
-        history=store.history(version),
+        history=history,
         words=WORDS,
-        road=_road(found, store),
+        road=_road(found, history),
         stored=stored,
         clips=_clips(found, stored),
         ruling=ruling,
@@ -230,9 +232,9 @@ def one(request: Request, who: Visitor, version: str) -> Response:
     )
 
 
-def _road(version: Version, store: Store) -> list[tuple[str, str, str]]:
+def _road(version: Version, history: Sequence[Event]) -> list[tuple[str, str, str]]:
     """(state, words, ``done``, ``now`` or ``next``) of each working state."""
-    passed = {event.to_state for event in store.history(version.id)}
+    passed = {event.to_state for event in history}
     if version.state not in WORKING:
         return [(state, words, "done" if state in passed else "skipped") for state, words in ROAD]
     names = [state for state, _ in ROAD]

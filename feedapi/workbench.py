@@ -704,7 +704,7 @@ def _evidence(store: Store, version: str, names: Sequence[str]) -> tuple[str, ..
     """The findings that made the difference, in words; what is not kept any more is left out."""
     from moderation.evidence import caption
 
-    decided = next(iter(store.decisions(version)), None)
+    decided = store.newest_decision(version)
     known: Mapping[str, Finding] = {}
     if decided is not None and names:
         known = {one.id: one for one in store.findings(version, decided.exploration)}

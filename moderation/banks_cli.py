@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moderation.banks import BankError, Banks, BankState, Entry, read_hashes
-from moderation.cli import BAD_INPUT, AsJson, Home, home_folder
+from moderation.options import BAD_INPUT, AsJson, Home, home_folder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from worldmodel.package import WorldPackage
 
 
-__all__ = ["BAD_INPUT", "AsJson", "Home", "home_folder", "register"]
-
-
 def register(app: typer.Typer) -> None:
     """Add this layer's commands to ``app``."""
     from moderation.accounts_cli import register_accounts

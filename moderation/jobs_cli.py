@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from moderation.cli import BAD_INPUT, AsJson, Home, home_folder
+from moderation.options import AsJson, Home, home_folder, home_store, refuse
 
 if TYPE_CHECKING:
     from moderation.store import Job
@@ -77,8 +77,7 @@ def worker_command(
 
             serve_gpus(metrics_port)
     except (BadBroker, BadDatabase, ValueError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(BAD_INPUT) from None
+        refuse(f"error: {error}")
     os.environ.setdefault(LOG_VARIABLE, "INFO")
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -109,9 +108,8 @@ def sweep_command(home: Home = None, as_json: AsJson = False) -> None:
     """
     from moderation.jobs import Terms
     from moderation.jobs.sweeping import remind, sweep
-    from moderation.store import open_store
 
-    store = open_store(home_folder(home))
+    store = home_store(home)
     swept, reminded = sweep(store, Terms()), remind(store)
     store.close()
     if as_json:
@@ -136,9 +134,8 @@ def list_command(
     if context.invoked_subcommand is not None:
         return
     from moderation.jobs.pressure import pressures
-    from moderation.store import open_store
 
-    store = open_store(home_folder(home))
+    store = home_store(home)
     found, queued = store.queue.listed(state, queue, older, limit), pressures(store)
     store.close()
     if as_json:
@@ -168,14 +165,13 @@ def show_command(
     number: Annotated[int, typer.Argument(metavar="ID")], home: Home = None, as_json: AsJson = False
 ) -> None:
     """Show all of one job, with its error. Exit codes: 0 shown; 2 there is no such job."""
-    from moderation.store import NotFound, open_store
+    from moderation.store import NotFound
 
-    store = open_store(home_folder(home))
+    store = home_store(home)
     try:
         job = store.queue.job(number)
     except NotFound as error:
-        typer.echo(f"error: {error}: `firstplay jobs` lists them", err=True)
-        raise typer.Exit(BAD_INPUT) from None
+        refuse(f"error: {error}: `firstplay jobs` lists them")
     finally:
         store.close()
     if as_json:
@@ -195,21 +191,18 @@ def requeue_command(
 
     Exit codes: 0 requeued; 2 there is no such dead job.
     """
-    from moderation.store import NotFound, open_store
+    from moderation.store import NotFound
 
     if (number is None) is not dead:
-        typer.echo("error: name one job or --dead", err=True)
-        raise typer.Exit(BAD_INPUT)
-    store = open_store(home_folder(home))
+        refuse("error: name one job or --dead")
+    store = home_store(home)
     try:
-        chosen = store.queue.listed("dead", limit=1_000_000) if number is None else [store.queue.job(number)]
+        chosen = store.queue.listed("dead", limit=None) if number is None else [store.queue.job(number)]
         revived = store.queue.revive(*chosen) if chosen else 0
     except NotFound as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(BAD_INPUT) from None
+        refuse(f"error: {error}")
     finally:
         store.close()
     if number is not None and not revived:
-        typer.echo(f"error: job {number} is {chosen[0].state}, only dead ones can be requeued", err=True)
-        raise typer.Exit(BAD_INPUT)
+        refuse(f"error: job {number} is {chosen[0].state}, only dead ones can be requeued")
     typer.echo(f"{revived} requeued")

@@ -126,8 +126,12 @@ def inherited(store: Store, version: str) -> list[Inherited]:
     shown = {_kind(one) for one in store.findings(version, own.exploration)}
     tests: dict[tuple[str, str, str, str, str | None], Inherited] = {}
     for one in family:
+        by_exploration: dict[str | None, dict[str, Finding]] = {}
         for stored in store.decisions(one.version):
-            findings = {f.id: f for f in store.findings(one.version, stored.exploration)}
+            if stored.exploration not in by_exploration:
+                found_there = store.findings(one.version, stored.exploration)
+                by_exploration[stored.exploration] = {finding.id: finding for finding in found_there}
+            findings = by_exploration[stored.exploration]
             for fired in stored.decision.fired:
                 for found in (findings[name] for name in fired.findings if name in findings):
                     met = _kind(found) in shown if scanned else None

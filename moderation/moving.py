@@ -59,7 +59,7 @@ def move(store: Store, url: str) -> Moved:
 def _check(store: Store, new: Connection, shown: str) -> None:
     if filled := [table.name for table in tables() if count(new, table)]:
         raise CannotMove(f"{shown} is not empty (table {filled[0]}): give a new database")
-    if any(job.state == "running" for job in store.queue.jobs()):
+    if store.queue.running(""):
         raise CannotMove("jobs are running: stop the workers first")
 
 

@@ -37,9 +37,13 @@ def difference_hash(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 class Gallery:
-    """The distinct frames of one exploration, in the order in which they were first seen."""
+    """The distinct frames of one exploration or one play, in the order in which they were first seen.
 
-    def __init__(self) -> None:
+    ``most`` frames of one view are kept, at most.
+    """
+
+    def __init__(self, most: int = LOOKS_OF_A_VIEW) -> None:
+        self._most = most
         self._looks: dict[int, list[tuple[int, NDArray[np.uint8]]]] = {}
         """By view: ordinal and hash (60,) of each frame that was kept."""
         self._size = 0
@@ -47,13 +51,17 @@ class Gallery:
     def __len__(self) -> int:
         return self._size
 
+    def know(self, view: int, number: int, hashed: NDArray[np.uint8]) -> None:
+        """Let frames that look like this one count as ``number``, which is none of the gallery's own."""
+        self._looks.setdefault(view, []).append((number, hashed))
+
     def add(self, view: int, hashed: NDArray[np.uint8]) -> int:
         """Ordinal of the frame that stands for one with this view and hash: its own where it is new."""
         looks = self._looks.setdefault(view, [])
         if looks:
             distances = np.bitwise_count(np.stack([other for _, other in looks]) ^ hashed).sum(axis=1)
             nearest = int(distances.argmin())
-            if distances[nearest] <= ALIKE or len(looks) >= LOOKS_OF_A_VIEW:
+            if distances[nearest] <= ALIKE or len(looks) >= self._most:
                 return looks[nearest][0]
         looks.append((self._size, hashed))
         self._size += 1

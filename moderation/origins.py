@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from moderation.store import NotFound, NotPublished, Store, Version, families
+from moderation.store import NotPublished, Store, Version, families, unknown_version
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def beginning(store: Store, creator: str, version: str) -> Version:
     """A version that this creator may begin with: their own, or a published one. Raises NotFound."""
     found = store.version(version)
     if found.creator != creator and not _published(store, found):
-        raise NotFound(f"no world version {version}")
+        raise unknown_version(version)
     return found
 
 

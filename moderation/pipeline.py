@@ -350,9 +350,8 @@ class Stages:
         findings = [one for report in looked.values() for one in report.findings]
         runs = [run for report in looked.values() for run in report.runs]
         world = self._unplayed(version, findings, runs)
-        decision = self._decide(world)
-        said = shadow.beside(self._shadows(), world, decision) if condemned(decision) else []
-        limits = self._limits()
+        decision, limits = self._decide(world)
+        said = shadow.beside(shadow_bundles(self.store), world, decision) if condemned(decision) else []
         with work.commit(done=True) as tx:
             keep_media(tx, version.id, None, looked)
             if not (condemned(decision) and _condemn(tx, world, decision, said, limits)):
@@ -422,9 +421,9 @@ class Stages:
         findings = self.store.findings(version.id, row.id)
         runs = self.store.detector_runs(version.id, row.id)
         world = Decided(version.id, row.id, self._context(version.id), coverage, findings, runs)
-        decision = self._decide(world)
-        said = shadow.beside(self._shadows(), world, decision)
-        evidence, limits = self._evidence(row, decision, work), self._limits()
+        decision, limits = self._decide(world)
+        said = shadow.beside(shadow_bundles(self.store), world, decision)
+        evidence = self._evidence(row, decision, work)
         with work.commit(done=True) as tx:
             hold(tx, version.id)
             tx.add_decision(version.id, row.id, decision, coverage, evidence)
@@ -442,8 +441,8 @@ class Stages:
         """What the media alone had condemned is condemned by this policy too, or played after all."""
         findings = self.store.findings(version.id)
         world = self._unplayed(version, findings, self.store.detector_runs(version.id))
-        decision = self._decide(world)
-        said = shadow.beside(self._shadows(), world, decision)
+        decision, _ = self._decide(world)
+        said = shadow.beside(shadow_bundles(self.store), world, decision)
         with work.commit(done=True) as tx:
             if condemned(decision):
                 tx.add_decision(version.id, None, decision, Coverage(), of_media(decision, findings))
@@ -471,18 +470,14 @@ class Stages:
             found = of_media(decision, self.store.findings(row.version, row.id))
             return [replace(one, reproduced=False) for one in found]
 
-    def _decide(self, world: Decided) -> Decision:
-        return redecide(policy_bundle(self.store), world, breakers.tripped(self.store))
+    def _decide(self, world: Decided) -> tuple[Decision, BreakerLimits]:
+        """The decision, and what its policy lets circuit breakers bear."""
+        bundle = policy_bundle(self.store)
+        return redecide(bundle, world, breakers.tripped(self.store)), breakers.limits_of(bundle)
 
     def _context(self, version: str) -> Context:
         with self.store.reading() as connection:
             return contexts(connection, [version])[version]
-
-    def _limits(self) -> BreakerLimits:
-        return breakers.limits_of(policy_bundle(self.store))
-
-    def _shadows(self) -> list[Bundle]:
-        return shadow_bundles(self.store)
 
     @cached_property
     def _probe(self) -> DetectorProbe | None:
@@ -829,6 +824,7 @@ class Scan:
         thumbnail = self.store.blobs.put(png(self._pixels[0])) if frames else None
         atlas = self.store.blobs.put(_packed([self.world.picture]))
         signed = self.store.blobs.put(self._signature().to_bytes()) if frames else None
+        policy = policy_bundle(self.store).sha256
         with self.work.commit(done=True) as tx:
             tx.add_piece(self.row.id, "atlas", 0, _atlas(self.world), atlas)
             tx.add_piece(self.row.id, "audit", 0, scan.tallies_json(tallies))
@@ -841,7 +837,7 @@ class Scan:
             if thumbnail is not None:
                 tx.set_thumbnail(self.row.version, thumbnail)
             tx.transition(self.row.version, WorldState.DECIDING, POLICY, _counted(plays, looked[-1]))
-            _queue(tx, "decide", self.row.version, self.row.id, policy_bundle(self.store).sha256)
+            _queue(tx, "decide", self.row.version, self.row.id, policy)
 
     def _signature(self) -> Signature:
         """What the world looks like and is called, to tell worlds that are much alike."""

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from moderation.states import WorldState
-from moderation.store import Conflict, NotFound, Store, StoredDecision, Transaction, Version, accounts
+from moderation.store import (
+    Conflict,
+    NotFound,
+    Store,
+    StoredDecision,
+    Transaction,
+    Version,
+    accounts,
+    unknown_version,
+)
 from moderation.store import tables as t
 from worldmodel.problems import PackageError, Problem
 
@@ -153,13 +162,13 @@ def owned(store: Store, creator: str, version: str) -> Version:
     """Raises NotFound, also where it is somebody else's."""
     found = store.version(version)
     if found.creator != creator:
-        raise NotFound(f"no world version {version}")
+        raise unknown_version(version)
     return found
 
 
 def decision_of(store: Store, version: Version) -> StoredDecision | None:
     """The newest decision on it, if there is one."""
-    return next(iter(store.decisions(version.id)), None)
+    return store.newest_decision(version.id)
 
 
 def shown_to_creator(decision: StoredDecision, blob: str) -> bool:

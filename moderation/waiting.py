@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -26,12 +27,22 @@ class Outlook:
     """Seconds until it is decided, if it goes as with others; None where none has been decided yet."""
 
 
-def outlook(store: Store, version: Version, now: float | None = None) -> Outlook | None:
-    """None where nothing is left to be done. ``now`` is in seconds since 1970, by default the clock."""
+def open_jobs_of(store: Store, version: str) -> list[Job]:
+    """What is being done for a version, or waits to be."""
+    return [job for job in store.queue.jobs(version) if job.state in {"ready", "running"}]
+
+
+def outlook(
+    store: Store, version: Version, now: float | None = None, jobs: Sequence[Job] | None = None
+) -> Outlook | None:
+    """None where nothing is left to be done. ``now`` is in seconds since 1970, by default the clock.
+
+    ``jobs`` are its open ones, where they have been read.
+    """
     if version.state not in WORKING:
         return None
     now = time.time() if now is None else now
-    open_jobs = [job for job in store.queue.jobs(version.id) if job.state in {"ready", "running"}]
+    open_jobs = open_jobs_of(store, version.id) if jobs is None else jobs
     running = any(job.state == "running" for job in open_jobs)
     with store.reading() as connection:
         ahead = None if running or not open_jobs else _ahead(connection, open_jobs[0])

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from math import isfinite
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from policies import wording
 from policies.bound import upper_bound
@@ -103,15 +103,38 @@ class Outline:
     """Most severe first."""
 
 
+class _Judged(NamedTuple):
+    """What rules, coverage and quotas come to."""
+
+    outcomes: list[_Outcome]
+    shortfalls: list[str]
+    quotas: list[Quota]
+    verdict: Verdict
+    fired: list[_Outcome]
+    """Most severe first."""
+
+
+def _judge(
+    bundle: Bundle,
+    material: Material,
+    coverage: Coverage,
+    context: Context,
+    review_only: frozenset[str] = frozenset(),
+) -> _Judged:
+    outcomes = [_halted(o, review_only) for o in _outcomes(bundle, material, context)]
+    shortfalls = [] if context.stage == "live" else _shortfalls(bundle, coverage)
+    quotas = _quotas(bundle, context)
+    fired = sorted((o for o in outcomes if o.basis != "none"), key=_weight)
+    return _Judged(outcomes, shortfalls, quotas, _verdict(outcomes, shortfalls, quotas), fired)
+
+
 def outline(bundle: Bundle, material: Material, coverage: Coverage, context: Context) -> Outline:
     """The verdict and the rules that :func:`decide` comes to, without its words: for very many worlds."""
-    outcomes = _outcomes(bundle, material, context)
-    verdict = _verdict(outcomes, _shortfalls(bundle, coverage), _quotas(bundle, context))
+    judged = _judge(bundle, material, coverage, context)
     hits = (
-        Hit(o.rule.id, o.verdict, o.rule.spec.severity, tuple(f.id for f in o.findings))
-        for o in sorted((o for o in outcomes if o.basis != "none"), key=_weight)
+        Hit(o.rule.id, o.verdict, o.rule.spec.severity, tuple(f.id for f in o.findings)) for o in judged.fired
     )
-    return Outline(verdict, tuple(hits))
+    return Outline(judged.verdict, tuple(hits))
 
 
 def decide(
@@ -133,11 +156,10 @@ def decide(
     """
     context = context or Context()
     live = context.stage == "live"
-    outcomes = [_halted(o, review_only) for o in _outcomes(bundle, Material(findings, runs), context)]
-    shortfalls = [] if live else _shortfalls(bundle, coverage)
-    quotas = _quotas(bundle, context)
-    verdict = _verdict(outcomes, shortfalls, quotas)
-    fired = tuple(_fired(bundle, o) for o in sorted(outcomes, key=_weight) if o.basis != "none")
+    outcomes, shortfalls, quotas, verdict, firing = _judge(
+        bundle, Material(findings, runs), coverage, context, review_only
+    )
+    fired = tuple(_fired(bundle, one) for one in firing)
     return Decision(
         verdict=verdict,
         policy=bundle.name,

@@ -46,7 +46,7 @@ def take_over(store: Store, lease: float = 5.0) -> Job:
     return claim(store)
 
 
-def wait_for(condition: object, seconds: float = 90.0) -> None:
+def wait_for(condition: object, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "waited in vain"
@@ -365,12 +365,13 @@ def test_a_job_that_kills_its_worker_is_dead_in_the_end_and_the_others_are_done(
 
 
 SCRIPT = """
-import sys
+import signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_jobs import QUICK, handlers
 from moderation.jobs import Local
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     Local(Path({home!r}), handlers, ["s"], workers=1, terms=QUICK).run()
 """
 

@@ -13,7 +13,7 @@ from moderation.policy_changes.promotion import promote, shadow
 from moderation.policy_changes.redecide import outlines, redecide
 from moderation.states import WorldState
 from moderation.store import Store, open_store
-from moderation.store.deciding import contexts, decided_versions, load_decided
+from moderation.store.deciding import contexts, load_decided, newest_decisions
 from policies.bundle import Bundle, load_bundle
 from policies.types import Context, Verdict
 from tests.changing_worlds import decided, slur
@@ -122,7 +122,7 @@ def test_stored_evidence_is_decided_by_the_creators_record(store: Store, wary: B
     decided(store, "another's", creator="lee")
 
     with store.reading() as connection:
-        worlds = {one.version: one for one in load_decided(connection, decided_versions(connection))}
+        worlds = {one.version: one for one in load_decided(connection, newest_decisions(connection))}
     told = {name: redecide(wary, world) for name, world in worlds.items()}
 
     assert [told[name].verdict for name in ("rude", "ruder")] == [Verdict.REJECTED] * 2

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def store(server: Running) -> Store:
     return server.services.store
 
 
+@contextmanager
 def signed_in(browser: Browser, server: Running, account: str, **options: object) -> Iterator[Page]:
     with watched(browser, **({"viewport": DESK} | options)) as page:
         page.goto(f"{server.url}/sign-in?next=/policies")
@@ -50,7 +52,8 @@ def signed_in(browser: Browser, server: Running, account: str, **options: object
 
 @pytest.fixture
 def page(browser: Browser, server: Running) -> Iterator[Page]:
-    yield from signed_in(browser, server, "ada")
+    with signed_in(browser, server, "ada") as page:
+        yield page
 
 
 def worlds(store: Store) -> None:
@@ -81,7 +84,7 @@ def test_a_draft_is_checked_while_it_is_written(page: Page, server: Running) -> 
     expect(page.get_by_role("button", name="Keep as a draft")).to_be_disabled()
     keep(page, "draft-wrong")
 
-    page.locator("#faults .place").click()
+    page.locator("#faults .spot").click()
     marked = page.evaluate(
         "(box => box.value.slice(box.selectionStart, box.selectionEnd))(document.getElementById('source'))"
     )
@@ -110,7 +113,7 @@ def test_one_proposes_and_another_promotes(
     expect(page.get_by_text("You proposed it: somebody else has to.")).to_be_visible()
     keep(page, "policy-proposed")
 
-    for other in signed_in(browser, server, "grace"):
+    with signed_in(browser, server, "grace") as other:
         other.goto(f"{server.url}/policies/{sha256}")
         other.get_by_role("button", name="Make it live").click()
         expect(other.locator(".intro .state")).to_have_text("live")
@@ -132,7 +135,7 @@ def test_the_worlds_of_a_backtest_are_walked_by_rule_and_lead_to_their_cases(
     with store.reading() as connection:
         (case,) = cases_of(connection, "doubtful")
 
-    for page in signed_in(browser, server, "grace"):
+    with signed_in(browser, server, "grace") as page:
         kept(page, STRICTER)
         page.get_by_role("button", name="Backtest").click()
         expect(page.locator(".by-rule")).to_be_visible(timeout=30_000)
@@ -190,7 +193,7 @@ def test_every_page_of_policy_authors_is_accessible_in_light_and_dark(
 def test_the_workbench_fits_on_a_small_phone(browser: Browser, server: Running, store: Store) -> None:
     worlds(store)
     phone = PHONE | {"viewport": {"width": 360, "height": 740}}
-    for page in signed_in(browser, server, "ada", **phone, color_scheme="dark"):
+    with signed_in(browser, server, "ada", **phone, color_scheme="dark") as page:
         sha256 = kept(page, STRICTER)
         page.get_by_role("button", name="Backtest").click()
         expect(page.locator(".by-rule")).to_be_visible(timeout=30_000)

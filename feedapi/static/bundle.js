@@ -1,12 +1,12 @@
 // A signed bundle of a world for this device; feedapi/device.py says what is in it.
-import { Refusal } from "./session.js";
+import { hex } from "./hex.js";
+import { Refusal, refusal } from "./session.js";
 const MAGIC = "FPB1";
 const SIGNATURE = 64;
 const FORMAT = 1;
 const GRAPHS = "firstplay-graphs";
 const PATIENCE = 120_000; // ms for a world to be packed
-const hex = (bytes) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
-const sha256 = async (bytes) => hex(await crypto.subtle.digest("SHA-256", bytes));
+const sha256 = async (bytes) => hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
 export const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 /** Ask for a world and fetch it. Throws Refusal where it may not, or cannot yet, be played here. */
 export async function fetchBundle(world, key, waiting) {
@@ -29,10 +29,6 @@ async function start(world, waiting) {
         const wait = Number(answer.headers.get("Retry-After") ?? 3);
         await new Promise((next) => setTimeout(next, wait * 1000));
     }
-}
-async function refusal(answer) {
-    const problem = (await answer.json());
-    return new Refusal(`${problem.title}: ${problem.detail}.`);
 }
 /** Take a bundle apart. Throws where it is not whole, or not signed with the key. */
 export async function opened(bytes, key) {

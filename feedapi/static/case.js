@@ -1,7 +1,7 @@
 // A case: clips blurred, grey and silent until somebody holds to see; decided by keys; ten seconds to undo.
 // The next case is fetched while this one is looked at, its clip decoded, so that it takes this one's place at once.
 import { ask, fault } from "./asking.js";
-import { byId, first } from "./dom.js";
+import { byId, first, within } from "./dom.js";
 import { expose, tellExposure } from "./exposure.js";
 import { bare } from "./keys.js";
 import { later, undo } from "./pending.js";
@@ -178,7 +178,6 @@ function seek(lane, across) {
     playing.currentTime = at - Number(all[index]?.dataset.start);
 }
 // Events: at the document, since cases take each other's place
-const within = (event, selector) => event.target instanceof Element ? event.target.closest(selector) : null;
 function choose(event) {
     const one = within(event, ".clip");
     const index = one ? clips().indexOf(one) : -1;

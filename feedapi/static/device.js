@@ -5,7 +5,7 @@ import { fetchBundle, fetchGraph } from "./bundle.js";
 import { Controls } from "./controls.js";
 import { byId, first, opaque } from "./dom.js";
 import { Gamepads } from "./gamepad.js";
-import { bare } from "./keys.js";
+import { shortcuts } from "./keys.js";
 import { hearts } from "./live.js";
 import { Play } from "./session.js";
 import { muteButton, Speaker } from "./sound.js";
@@ -273,10 +273,7 @@ function report() {
     void local?.report("player");
 }
 new Gamepads(new Controls(press, gesture));
-window.addEventListener("keydown", (event) => {
-    if (event.code === "KeyR" && !event.repeat && bare(event))
-        report();
-});
+shortcuts({ KeyR: report });
 byId("report").addEventListener("click", report);
 muteButton(byId("mute"), {
     get muted() {

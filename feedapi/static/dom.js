@@ -18,3 +18,5 @@ export function opaque(canvas) {
         throw new Error("this browser draws on no canvas");
     return context;
 }
+/** Where an event of a whole page took place: the nearest element around it that matches. */
+export const within = (event, selector) => event.target instanceof Element ? event.target.closest(selector) : null;

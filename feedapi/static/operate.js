@@ -1,6 +1,6 @@
 // The operator's board: fetched anew every few seconds, and dead jobs are tried again on a click.
 import { ask, fault } from "./asking.js";
-import { byId } from "./dom.js";
+import { byId, within } from "./dom.js";
 const EVERY = 5000; // ms
 const wanted = byId("refresh");
 /** Whether somebody reads or uses what would be replaced. */
@@ -36,7 +36,7 @@ async function refresh(force = false) {
     }
 }
 document.addEventListener("click", async (event) => {
-    const button = event.target instanceof Element ? event.target.closest("[data-requeue]") : null;
+    const button = within(event, "[data-requeue]");
     const jobs = button?.dataset.requeue?.split(" ") ?? [];
     if (jobs.length === 0)
         return;

@@ -2,6 +2,7 @@
 // be undone until then. It is kept in the browser, so closing the page only puts it off.
 import { ask, fault } from "./asking.js";
 import { byId } from "./dom.js";
+import { uuid } from "./hex.js";
 const UNDO = 10_000; // ms
 const PENDING = "firstplay.pending";
 const toast = byId("undo");
@@ -10,7 +11,7 @@ export function later(deed) {
     const before = read();
     if (before)
         void settle(before);
-    const pending = { ...deed, at: Date.now() + UNDO, key: crypto.randomUUID() };
+    const pending = { ...deed, at: Date.now() + UNDO, key: uuid() };
     localStorage.setItem(PENDING, JSON.stringify(pending));
     watch();
 }

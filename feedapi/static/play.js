@@ -2,7 +2,7 @@
 import { Controls } from "./controls.js";
 import { byId, first, opaque } from "./dom.js";
 import { Gamepads } from "./gamepad.js";
-import { bare } from "./keys.js";
+import { shortcuts } from "./keys.js";
 import { hearts, Pace } from "./live.js";
 import { Play } from "./session.js";
 import { share } from "./share.js";
@@ -50,10 +50,7 @@ function show(frame) {
 }
 const controls = new Controls((held, at) => play.keys(held, at), () => speaker.unlock());
 new Gamepads(controls);
-window.addEventListener("keydown", (event) => {
-    if (event.code === "KeyR" && !event.repeat && bare(event))
-        report();
-});
+shortcuts({ KeyR: report });
 byId("report").addEventListener("click", report);
 byId("share").addEventListener("click", () => void share(document.title, location.href, byId("reported")));
 muteButton(byId("mute"), speaker);

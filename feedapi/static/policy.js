@@ -1,6 +1,6 @@
 // One bundle: its next step on a click, and a backtest that is followed until it is done.
 import { ask, fault } from "./asking.js";
-import { byId, first } from "./dom.js";
+import { byId, first, within } from "./dom.js";
 const POLL = 1000; // ms
 const page = first(".policy");
 const base = `/v1/policies/${page.dataset.bundle}`;
@@ -30,7 +30,7 @@ async function act(name) {
     }
 }
 page.addEventListener("click", (event) => {
-    const button = event.target instanceof Element ? event.target.closest("[data-do]") : null;
+    const button = within(event, "[data-do]");
     if (button?.dataset.do)
         void act(button.dataset.do);
 });

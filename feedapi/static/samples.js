@@ -1,7 +1,8 @@
 // Sends sample worlds in, and leads to where their reviews are followed.
 import { ask, fault } from "./asking.js";
+import { within } from "./dom.js";
 document.addEventListener("click", async (event) => {
-    const button = event.target instanceof Element ? event.target.closest("[data-send]") : null;
+    const button = within(event, "[data-send]");
     if (button === null)
         return;
     button.disabled = true;

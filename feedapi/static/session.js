@@ -16,6 +16,11 @@ const SPARE = 5_000; // ms before its end, after which a ticket is not used any 
 /** Why no ticket was given, in words. */
 export class Refusal extends Error {
 }
+/** The words of a problem that the server answered with. */
+export async function refusal(answer) {
+    const problem = (await answer.json());
+    return new Refusal(`${problem.title}: ${problem.detail}.`);
+}
 /** ``context`` is that of the feed's item, where one led here. Throws Refusal. */
 export async function askTicket(world, context) {
     const path = `/v1/worlds/${encodeURIComponent(world)}/sessions`;
@@ -23,10 +28,8 @@ export async function askTicket(world, context) {
     const answer = await fetch(path, { method: "POST", ...(context === undefined ? {} : body) }).catch(() => {
         throw new Refusal("The server cannot be reached.");
     });
-    if (!answer.ok) {
-        const problem = (await answer.json());
-        throw new Refusal(`${problem.title}: ${problem.detail}.`);
-    }
+    if (!answer.ok)
+        throw await refusal(answer);
     return (await answer.json());
 }
 export const fresh = (ticket) => ticket !== null && Date.parse(ticket.expires) - Date.now() > SPARE;

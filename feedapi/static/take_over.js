@@ -4,7 +4,8 @@ import { ask, fault } from "./asking.js";
 import { Controls } from "./controls.js";
 import { byId, first, opaque } from "./dom.js";
 import { expose } from "./exposure.js";
-import { bare } from "./keys.js";
+import { uuid } from "./hex.js";
+import { shortcuts } from "./keys.js";
 import { hearts, Live, Pace } from "./live.js";
 import { muteButton, Speaker } from "./sound.js";
 const data = first(".takeover").dataset;
@@ -69,7 +70,7 @@ function hold() {
     if (!leave || !at)
         return;
     held = at;
-    key = crypto.randomUUID();
+    key = uuid();
     opaque(byId("moment")).drawImage(canvas, 0, 0);
     controls.releaseAll(performance.now());
     dialog.showModal();
@@ -115,18 +116,7 @@ function colour() {
     }
 }
 const controls = new Controls((keys, now) => live?.keys(keys, now), () => speaker.unlock());
-const SHORTCUTS = {
-    KeyF: hold,
-    KeyC: colour,
-    KeyR: () => void start(),
-    KeyM: () => byId("mute").click(),
-};
-window.addEventListener("keydown", (event) => {
-    if (!bare(event) || event.repeat || !(event.code in SHORTCUTS))
-        return;
-    event.preventDefault(); // a letter must not land in the field that opens
-    SHORTCUTS[event.code]?.();
-});
+shortcuts({ KeyF: hold, KeyC: colour, KeyR: () => void start(), KeyM: () => byId("mute").click() });
 document.getElementById("file")?.addEventListener("click", hold);
 byId("again").addEventListener("click", () => void start());
 byId("colour").addEventListener("click", colour);

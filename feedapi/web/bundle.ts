@@ -1,6 +1,7 @@
 // A signed bundle of a world for this device; feedapi/device.py says what is in it.
 
-import { Refusal } from "./session.js";
+import { hex } from "./hex.js";
+import { Refusal, refusal } from "./session.js";
 
 export interface Header {
   format: number;
@@ -32,8 +33,7 @@ const FORMAT = 1;
 const GRAPHS = "firstplay-graphs";
 const PATIENCE = 120_000; // ms for a world to be packed
 
-const hex = (bytes: ArrayBuffer) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
-const sha256 = async (bytes: BufferSource) => hex(await crypto.subtle.digest("SHA-256", bytes));
+const sha256 = async (bytes: BufferSource) => hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
 
 export const bytesOf = (base64: string) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
@@ -55,11 +55,6 @@ async function start(world: string, waiting: (text: string) => void): Promise<st
     const wait = Number(answer.headers.get("Retry-After") ?? 3);
     await new Promise((next) => setTimeout(next, wait * 1000));
   }
-}
-
-async function refusal(answer: Response): Promise<Refusal> {
-  const problem = (await answer.json()) as { title: string; detail: string };
-  return new Refusal(`${problem.title}: ${problem.detail}.`);
 }
 
 /** Take a bundle apart. Throws where it is not whole, or not signed with the key. */

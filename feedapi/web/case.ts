@@ -2,7 +2,7 @@
 // The next case is fetched while this one is looked at, its clip decoded, so that it takes this one's place at once.
 
 import { ask, fault } from "./asking.js";
-import { byId, first } from "./dom.js";
+import { byId, first, within } from "./dom.js";
 import { expose, tellExposure } from "./exposure.js";
 import { bare } from "./keys.js";
 import { later, undo } from "./pending.js";
@@ -176,9 +176,6 @@ function seek(lane: Element, across: number): void {
 }
 
 // Events: at the document, since cases take each other's place
-
-const within = (event: Event, selector: string) =>
-  event.target instanceof Element ? event.target.closest<HTMLElement>(selector) : null;
 
 function choose(event: Event): void {
   const one = within(event, ".clip");

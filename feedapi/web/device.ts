@@ -6,7 +6,7 @@ import { fetchBundle, fetchGraph, type Bundle } from "./bundle.js";
 import { Controls } from "./controls.js";
 import { byId, first, opaque } from "./dom.js";
 import { Gamepads } from "./gamepad.js";
-import { bare } from "./keys.js";
+import { shortcuts } from "./keys.js";
 import { hearts } from "./live.js";
 import type { Model, Player, Seen, Sounds } from "./player.js";
 import { Play, type Stage } from "./session.js";
@@ -291,9 +291,7 @@ function report(): void {
 }
 
 new Gamepads(new Controls(press, gesture));
-window.addEventListener("keydown", (event) => {
-  if (event.code === "KeyR" && !event.repeat && bare(event)) report();
-});
+shortcuts({ KeyR: report });
 byId("report").addEventListener("click", report);
 muteButton(byId("mute"), {
   get muted() {

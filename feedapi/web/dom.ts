@@ -18,3 +18,7 @@ export function opaque(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   if (context === null) throw new Error("this browser draws on no canvas");
   return context;
 }
+
+/** Where an event of a whole page took place: the nearest element around it that matches. */
+export const within = <T extends HTMLElement = HTMLElement>(event: Event, selector: string): T | null =>
+  event.target instanceof Element ? event.target.closest<T>(selector) : null;

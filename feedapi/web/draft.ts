@@ -152,7 +152,7 @@ function tell(told: Checked): void {
 function faultItem(one: Fault): HTMLElement {
   const link = document.createElement("button");
   link.type = "button";
-  link.className = "place";
+  link.className = "spot";
   link.textContent = one.line ? `${one.file}:${one.line}:${one.column}` : one.file;
   link.addEventListener("click", () => show(files.has(one.file) ? one.file : open, one.line, one.column));
   const made = document.createElement("li");
@@ -184,7 +184,7 @@ function ruleSection(one: Rule): HTMLElement {
   if (one.file) {
     const place = document.createElement("button");
     place.type = "button";
-    place.className = "place";
+    place.className = "spot";
     place.textContent = `${one.file}:${one.line}`;
     place.addEventListener("click", () => show(one.file, one.line, 1));
     title.append(place);

@@ -3,6 +3,7 @@
 
 import { ask, fault } from "./asking.js";
 import { byId } from "./dom.js";
+import { uuid } from "./hex.js";
 
 const UNDO = 10_000; // ms
 const PENDING = "firstplay.pending";
@@ -26,7 +27,7 @@ interface Pending extends Deed {
 export function later(deed: Deed): void {
   const before = read();
   if (before) void settle(before);
-  const pending: Pending = { ...deed, at: Date.now() + UNDO, key: crypto.randomUUID() };
+  const pending: Pending = { ...deed, at: Date.now() + UNDO, key: uuid() };
   localStorage.setItem(PENDING, JSON.stringify(pending));
   watch();
 }

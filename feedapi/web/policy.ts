@@ -1,7 +1,7 @@
 // One bundle: its next step on a click, and a backtest that is followed until it is done.
 
 import { ask, fault } from "./asking.js";
-import { byId, first } from "./dom.js";
+import { byId, first, within } from "./dom.js";
 
 const POLL = 1000; // ms
 const page = first(".policy");
@@ -34,7 +34,7 @@ async function act(name: string): Promise<void> {
 }
 
 page.addEventListener("click", (event) => {
-  const button = event.target instanceof Element ? event.target.closest<HTMLButtonElement>("[data-do]") : null;
+  const button = within<HTMLButtonElement>(event, "[data-do]");
   if (button?.dataset.do) void act(button.dataset.do);
 });
 if (page.dataset.running === "running") void follow().catch(fault);

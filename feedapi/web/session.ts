@@ -42,6 +42,12 @@ const SPARE = 5_000; // ms before its end, after which a ticket is not used any 
 /** Why no ticket was given, in words. */
 export class Refusal extends Error {}
 
+/** The words of a problem that the server answered with. */
+export async function refusal(answer: Response): Promise<Refusal> {
+  const problem = (await answer.json()) as { title: string; detail: string };
+  return new Refusal(`${problem.title}: ${problem.detail}.`);
+}
+
 /** ``context`` is that of the feed's item, where one led here. Throws Refusal. */
 export async function askTicket(world: string, context?: string): Promise<Ticket> {
   const path = `/v1/worlds/${encodeURIComponent(world)}/sessions`;
@@ -49,10 +55,7 @@ export async function askTicket(world: string, context?: string): Promise<Ticket
   const answer = await fetch(path, { method: "POST", ...(context === undefined ? {} : body) }).catch(() => {
     throw new Refusal("The server cannot be reached.");
   });
-  if (!answer.ok) {
-    const problem = (await answer.json()) as { title: string; detail: string };
-    throw new Refusal(`${problem.title}: ${problem.detail}.`);
-  }
+  if (!answer.ok) throw await refusal(answer);
   return (await answer.json()) as Ticket;
 }
 

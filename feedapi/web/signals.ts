@@ -1,5 +1,7 @@
 // What a player did with items of the feed, sent in batches; what does not go through is sent again.
 
+import { uuid } from "./hex.js";
+
 const EVERY = 4_000; // ms
 const AT_ONCE = 100;
 
@@ -43,10 +45,4 @@ export class Signals {
       this.sending = false;
     }
   }
-}
-
-/** crypto.randomUUID() is there on https only. */
-function uuid(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

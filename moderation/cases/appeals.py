@@ -14,7 +14,7 @@ from moderation.accounts import Principal
 from moderation.cases.queue import check_person
 from moderation.cases.reasons import Reason
 from moderation.states import WorldState
-from moderation.store import Conflict, NotFound, Store, cases
+from moderation.store import Conflict, Store, cases, unknown_version
 from moderation.store.cases import Case, Ruling, Status
 from moderation.store.sightings import sightings
 from moderation.store.transaction import LOCAL
@@ -64,7 +64,7 @@ def appeal(store: Store, creator: str, version: str, plea: str, *, key: str | No
         if done is None:
             found = tx.version(version)
             if found.creator != creator:
-                raise NotFound(f"no world version {version}")
+                raise unknown_version(version)
             if found.state not in (WorldState.REJECTED, WorldState.TAKEN_DOWN):
                 raise Conflict(
                     f"{found.world} is {found.state}: only what was rejected or taken down can be "
@@ -89,7 +89,7 @@ def shows(store: Store, person: Principal, case: int, blob: str) -> str | None:
         found = cases.find_case(connection, case)
         check_person(connection, person, found)
         filed = [one.evidence for one in sightings(connection, found.version)]
-    stored = next(iter(store.decisions(found.version)), None)
+    stored = store.newest_decision(found.version)
     for one in (*(stored.evidence if stored else ()), *filed):
         if blob == one.clip:
             return "video/mp4"
@@ -105,7 +105,7 @@ def evidence(store: Store, person: Principal, case: int) -> Blind:
         check_person(connection, person, found)
         filed = [one.evidence for one in sightings(connection, found.version)]
     version = store.version(found.version)
-    stored = next(iter(store.decisions(found.version)), None)
+    stored = store.newest_decision(found.version)
     moments = (*(stored.evidence if stored else ()), *filed)
     exploration = stored.exploration if stored else None
     return Blind(

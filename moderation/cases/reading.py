@@ -27,7 +27,7 @@ def dossier(store: Store, person: Principal, case: int) -> dict[str, Any]:
         decision = cases.decision_of_case(connection, found)
         filed = sightings(connection, found.version)
     version = store.version(found.version)
-    stored = next(iter(store.decisions(found.version)), None)
+    stored = store.newest_decision(found.version)
     return {
         "case": asdict(found),
         "title": version.title,

@@ -171,11 +171,17 @@ def words_of(spec: WorldSpec) -> Iterator[Written]:
             yield _written(f"objects[{index}].name", thing.name)
 
 
-def read_rules() -> Rules:
-    """``data/mechanics.yaml``, checked and compiled."""
+@cache
+def _data() -> Mapping[str, Any]:
     from ruamel.yaml import YAML
 
-    data = YAML(typ="safe").load(files("moderation.detectors") / "data" / "mechanics.yaml")
+    data: Mapping[str, Any] = YAML(typ="safe").load(files("moderation.detectors") / "data" / "mechanics.yaml")
+    return data
+
+
+def read_rules() -> Rules:
+    """``data/mechanics.yaml``, checked and compiled."""
+    data = _data()
     return Rules(
         gambling=_phrases(data["gambling"]),
         chance=tuple(map(phrases.compiled, data["chance"])),
@@ -199,8 +205,11 @@ def _written(field: str, text: str) -> Written:
 @cache
 def _long_stems() -> tuple[str, ...]:
     """Beginnings of long words that rules look for: no such word is read as several ("Spiel Automaten")."""
-    rules = (files("moderation.detectors") / "data" / "mechanics.yaml").read_text(encoding="utf-8")
-    return tuple(clean(stem).text for stem in phrases.STEM.findall(rules) if len(stem) >= LONG)
+    data = _data()
+    scored = [*data["gambling"], *(one for each in data["blocked"] for one in each["phrases"])]
+    listed = [*(one["phrase"] for one in scored), *data["chance"], *data["payment"]]
+    found = (stem for phrase in listed for stem in phrases.stems_of(phrase))
+    return tuple(clean(stem).text for stem in found if len(stem) >= LONG)
 
 
 def _first(patterns: Sequence[re.Pattern[str]], text: str) -> re.Match[str] | None:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from moderation import novelty, scan
 from moderation.listening import AMBIENT, Situation
-from moderation.scan.cascade import STAND_IN
 from moderation.store import Store
 from worldmodel.constants import FPS
 
@@ -28,15 +27,14 @@ LOOKS_OF_A_VIEW = 64
 class Inspected:
     """What is known of one version."""
 
-    views: dict[int, list[tuple[int, NDArray[np.uint8]]]] = field(default_factory=dict)
-    """By view: number and perceptual hash (60,) of each frame that was looked at."""
+    gallery: novelty.Gallery = field(default_factory=lambda: novelty.Gallery(LOOKS_OF_A_VIEW))
+    """The frames that were looked at; as near as a review takes one for another, one stands for another."""
     heard: dict[str, int] = field(default_factory=dict)
     """By situation (:mod:`moderation.listening`): for how many steps it was listened to."""
     reviewed_sounds: frozenset[str] = frozenset()
     """Situations that the review listened to."""
     reviewed: bool = False
     """A review has looked at something: what is new is new compared with that."""
-    _frames: int = 0
 
     @classmethod
     def by_review(cls, store: Store, version: str) -> Inspected:
@@ -48,29 +46,21 @@ class Inspected:
         results = [result for result, _ in store.pieces(exploration, "costly").values()]
         looked_at = sorted({int(ordinal) for result in results for ordinal in result})
         known = scan.stand_ins(frames, looked_at)
-        views: dict[int, list[tuple[int, NDArray[np.uint8]]]] = {}
+        gallery = novelty.Gallery(LOOKS_OF_A_VIEW)
         for frame in frames:
             if frame.ordinal in known:
-                views.setdefault(frame.view, []).append((REVIEWED, np.frombuffer(frame.hash, np.uint8)))
+                gallery.know(frame.view, REVIEWED, np.frombuffer(frame.hash, np.uint8))
         heard: dict[str, int] = {}
         for result, _ in store.pieces(exploration, "play").values():
             for key, one in scan.heard_from(result).items():
                 heard[key] = max(one.steps, heard.get(key, 0))
-        return cls(views, heard, frozenset(heard), reviewed=bool(views))
+        return cls(gallery, heard, frozenset(heard), reviewed=bool(known))
 
     def look(self, view: int, frame: NDArray[np.uint8]) -> tuple[int, bool]:
         """Number of the frame (H, W, 3) that stands for this one, and whether that is this very one."""
-        hashed = novelty.difference_hash(frame)
-        looks = self.views.setdefault(view, [])
-        if looks:
-            distances = [int(np.bitwise_count(hashed ^ other).sum()) for _, other in looks]
-            nearest = int(np.argmin(distances))
-            # as near as a review takes one frame for another
-            if distances[nearest] <= STAND_IN or len(looks) >= LOOKS_OF_A_VIEW:
-                return looks[nearest][0], False
-        number, self._frames = self._frames, self._frames + 1
-        looks.append((number, hashed))
-        return number, True
+        known = len(self.gallery)
+        number = self.gallery.add(view, novelty.difference_hash(frame))
+        return number, number == known
 
     def listen(self, situation: Situation) -> bool:
         """Whether more of it is heard now than anybody has listened to; from now on it counts as heard."""

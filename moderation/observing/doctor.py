@@ -122,7 +122,6 @@ def _world_model(home: Path) -> Finding:
 
 def _policy(home: Path) -> Finding:
     from moderation.pipeline import policy_bundle
-    from moderation.store import open_store
 
     bundle = policy_bundle(open_store(home))
     return Finding("policy", "ok", f"{bundle.name}, {bundle.sha256[:12]}: its test cases pass")
@@ -154,7 +153,7 @@ def device(home: Path) -> Finding:
 
 def _dead_jobs(home: Path) -> Finding:
     store = open_store(home)
-    dead = store.queue.listed("dead", limit=1_000_000)
+    dead = store.queue.listed("dead", limit=None)
     store.close()
     if not dead:
         return Finding("jobs", "ok", "none is dead")

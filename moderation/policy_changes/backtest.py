@@ -19,11 +19,9 @@ from moderation.policy_changes.bundles import restore
 from moderation.policy_changes.redecide import Turn, outlines, turn
 from moderation.store import Store, open_store
 from moderation.store.bundles import StoredBundle, add_backtest, find_bundle
-from moderation.store.deciding import decided_versions, load_decided
+from moderation.store.deciding import CHUNK, load_decided, newest_decisions
 from policies.types import Verdict
 
-CHUNK = 50
-"""Worlds that a process reads at once."""
 ELSEWHERE = "(coverage or a quota)"
 """Stands where no rule made the difference."""
 
@@ -74,7 +72,7 @@ def backtest(store: Store, bundle: StoredBundle, against: StoredBundle, processe
     """Hold ``bundle`` against another on all that is stored. Raises ``bundles.BundleLost``."""
     restore(bundle), restore(against)  # so that what is wrong with them is said here, not by a child
     with store.reading() as connection:
-        decisions = decided_versions(connection)
+        decisions = newest_decisions(connection)
     chunks = [decisions[first : first + CHUNK] for first in range(0, len(decisions), CHUNK)]
     hashes = (bundle.sha256, against.sha256)
     turns = [one for found in _work(store, hashes, chunks, processes) for one in found]

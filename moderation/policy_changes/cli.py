@@ -99,7 +99,7 @@ def _backtest_lines(store: Store, found: Backtest, sample: int) -> Iterator[str]
 def _findings(store: Store, version: str, ids: tuple[str, ...]) -> Iterator[str]:
     from moderation.evidence import caption
 
-    decided = next((one for one in store.decisions(version)), None)
+    decided = store.newest_decision(version)
     exploration = None if decided is None else decided.exploration
     found = {one.id: one for one in store.findings(version, exploration)} if ids else {}
     for name in [name for name in ids if name in found][:_SHOWN]:

@@ -9,12 +9,10 @@ from typing import Any
 from moderation.evaluation.metrics import Share
 from moderation.policy_changes.redecide import redecide, verdict_of
 from moderation.store import Store
-from moderation.store.deciding import load_decided
-from moderation.store.judging import newest_decisions, people_ruled
+from moderation.store.deciding import CHUNK, load_decided, newest_decisions
+from moderation.store.judging import people_ruled
 from policies.bundle import Bundle
 from policies.types import Verdict
-
-_CHUNK = 50
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,8 @@ def said_of(store: Store, bundle: Bundle, versions: Collection[str]) -> dict[str
     """What a bundle says of versions, by their stored evidence; those never decided are left out."""
     found: dict[str, Said] = {}
     ordered = sorted(versions)
-    for first in range(0, len(ordered), _CHUNK):
-        chunk = ordered[first : first + _CHUNK]
+    for first in range(0, len(ordered), CHUNK):
+        chunk = ordered[first : first + CHUNK]
         with store.reading() as connection:
             worlds = load_decided(connection, newest_decisions(connection, chunk))
         for world in worlds:

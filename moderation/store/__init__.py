@@ -27,6 +27,7 @@ from moderation.store.records import (
     StoredPlaythrough,
     Swept,
     Version,
+    unknown_version,
 )
 from moderation.store.transaction import Transaction
 
@@ -57,4 +58,5 @@ __all__ = [
     "Transaction",
     "Version",
     "open_store",
+    "unknown_version",
 ]

@@ -13,12 +13,13 @@ from sqlalchemy import Connection, Text, and_, case, cast, func, select
 from moderation.states import WorldState
 from moderation.store import tables as t
 from moderation.store.erasing import NOBODY
+from moderation.store.figures import DAY
 from moderation.store.reads import MEDIA
 from moderation.store.transaction import LOCAL
 from policies.types import Context, Coverage, DetectorRun, Finding, Source
 
-DAY = 86_400.0
-"""Seconds."""
+CHUNK = 50
+"""Decisions whose evidence is read at once."""
 _SOURCES = {str(source): source for source in Source}
 _REJECTED = (
     WorldState.REJECTED,
@@ -45,10 +46,13 @@ class Decided:
     """Distinct ones."""
 
 
-def decided_versions(connection: Connection) -> list[int]:
-    """The newest decision of every version, by number."""
-    newest = select(func.max(t.decisions.c.id)).group_by(t.decisions.c.version)
-    return sorted(connection.execute(newest).scalars())
+def newest_decisions(connection: Connection, versions: Sequence[str] | None = None) -> list[int]:
+    """Numbers of the newest decision on every version, or on each of these."""
+    d = t.decisions.c
+    query = select(func.max(d.id)).group_by(d.version)
+    if versions is not None:
+        query = query.where(d.version.in_(versions))
+    return sorted(connection.execute(query).scalars())
 
 
 def load_decided(connection: Connection, decisions: Sequence[int]) -> list[Decided]:

@@ -1,13 +1,11 @@
-"""What people ruled, and the newest decisions that it is held against."""
+"""What people ruled."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from moderation.store import tables as t
 from moderation.store.case_tables import rulings
 
 
@@ -29,10 +27,3 @@ def people_ruled(connection: Connection) -> list[Ruled]:
         for row in connection.execute(query)
     }
     return list(newest.values())
-
-
-def newest_decisions(connection: Connection, versions: Sequence[str]) -> list[int]:
-    """Numbers of the newest decision on each of some versions."""
-    d = t.decisions.c
-    query = select(func.max(d.id)).where(d.version.in_(versions)).group_by(d.version)
-    return sorted(connection.execute(query).scalars())

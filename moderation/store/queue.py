@@ -64,7 +64,7 @@ class Queue:
         raise NotFound(f"no job {number}")
 
     def listed(
-        self, state: str | None = None, queue: str | None = None, older: float = 0.0, limit: int = 100
+        self, state: str | None = None, queue: str | None = None, older: float = 0.0, limit: int | None = 100
     ) -> list[Job]:
         """The oldest jobs in a state and a queue that were added at least ``older`` seconds ago."""
         query = select(t.jobs).where(t.jobs.c.created <= time.time() - older)

@@ -27,6 +27,7 @@ from moderation.store.records import (
     StoredDecision,
     StoredPlaythrough,
     Version,
+    unknown_version,
 )
 from moderation.store.rows import (
     decision_of,
@@ -141,14 +142,14 @@ class Store:
         """Raises NotFound."""
         for found in self._versions(t.versions.c.id == version):
             return found
-        raise NotFound(f"no world version {version}")
+        raise unknown_version(version)
 
     def spec(self, version: str) -> dict[str, Any]:
         """The document of a version, as it was submitted. Raises NotFound."""
         with self.reading() as connection:
             found = connection.execute(select(t.versions.c.spec).where(t.versions.c.id == version)).scalar()
         if found is None:
-            raise NotFound(f"no world version {version}")
+            raise unknown_version(version)
         return dict(found)
 
     def find_versions(self, world: str) -> list[Version]:
@@ -283,15 +284,20 @@ class Store:
             t.decisions.c.version == version,
             t.decisions.c.exploration == (exploration or ""),
             t.decisions.c.policy_hash == policy_hash,
+            limit=1,
         )
         return found[0] if found else None
+
+    def newest_decision(self, version: str) -> StoredDecision | None:
+        """The newest on one version, if there is one."""
+        return next(iter(self._decisions(t.decisions.c.version == version, limit=1)), None)
 
     def decisions(self, version: str) -> list[StoredDecision]:
         """All on one version, newest first."""
         return self._decisions(t.decisions.c.version == version)
 
-    def _decisions(self, *where: Any) -> list[StoredDecision]:
-        query = select(t.decisions).where(*where).order_by(t.decisions.c.id.desc())
+    def _decisions(self, *where: Any, limit: int | None = None) -> list[StoredDecision]:
+        query = select(t.decisions).where(*where).order_by(t.decisions.c.id.desc()).limit(limit)
         with self.reading() as connection:
             return [stored_decision_of(row) for row in connection.execute(query)]
 

@@ -21,6 +21,11 @@ class NotFound(LookupError):
     """An id that the store does not know."""
 
 
+def unknown_version(version: str) -> NotFound:
+    """What is raised for a version that is not there, and for one that somebody must not know of."""
+    return NotFound(f"no world version {version}")
+
+
 class Quarantined(RuntimeError):
     """Content that is kept for the law, which nobody may look at or play."""
 

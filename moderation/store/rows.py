@@ -191,12 +191,13 @@ def stored_decision_of(row: Row[Any]) -> StoredDecision:
         row.exploration or None,
         decision_of(row.body),
         Coverage(**row.coverage),
-        tuple(_evidence(one) for one in row.evidence),
+        tuple(evidence_of(one) for one in row.evidence),
         row.at,
     )
 
 
-def _evidence(data: Mapping[str, Any]) -> Evidence:
+def evidence_of(data: Mapping[str, Any]) -> Evidence:
+    """From the JSON of ``decisions`` and of sightings."""
     frames = tuple((at, blob) for at, blob in data["frames"])
     return Evidence(**{**data, "frames": frames, "route": tuple((x, y) for x, y in data["route"])})
 

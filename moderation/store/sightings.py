@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 
 from moderation.store import tables as t
 from moderation.store.records import Evidence
+from moderation.store.rows import evidence_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -66,13 +67,5 @@ def keep_hashes(tx: Transaction, exploration: str, play: Playthrough) -> None:
 
 
 def _sighting(told: dict[str, Any], clip: str | None) -> Sighting:
-    shown = told["evidence"]
-    evidence = Evidence(
-        **{
-            **shown,
-            "clip": clip,
-            "frames": tuple((at, blob) for at, blob in shown["frames"]),
-            "route": tuple((x, y) for x, y in shown["route"]),
-        }
-    )
+    evidence = evidence_of({**told["evidence"], "clip": clip})
     return Sighting(told["case"], told["by"], told["at"], told["text"], evidence)

@@ -30,6 +30,7 @@ from moderation.store.records import (
     NotFound,
     Ready,
     Version,
+    unknown_version,
 )
 from moderation.store.rows import exploration_of, finding_row, playthrough_row, version_of
 from moderation.store.webhooks import announce
@@ -76,7 +77,7 @@ class Transaction:
             select(t.versions).where(t.versions.c.id == version).with_for_update()
         ).first()
         if row is None:
-            raise NotFound(f"no world version {version}")
+            raise unknown_version(version)
         if expected is not None and row.revision != expected:
             raise Conflict(
                 f"version {version[:12]} is at revision {row.revision}, not {expected}: look again"
@@ -134,7 +135,7 @@ class Transaction:
         query = select(t.versions.c.state).where(t.versions.c.id == version)
         row = self.connection.execute(query.with_for_update() if hold else query).first()
         if row is None:
-            raise NotFound(f"no world version {version}")
+            raise unknown_version(version)
         return WorldState(row.state)
 
     def submit(
@@ -185,7 +186,7 @@ class Transaction:
             )
         for found in find_versions(self.connection, t.versions.c.id == version):
             return found
-        raise NotFound(f"no world version {version}")
+        raise unknown_version(version)
 
     def find_versions(self, world: str) -> list[Version]:
         """The versions of a world, newest last, as in this transaction."""

@@ -30,7 +30,7 @@ APPS = clean(
 _TO_CHAT = "|".join(name for name in APPS.split("|") if name not in {"snap", "steam", "signal", "zap", "wa"})
 _MACROS = {"{app}": f"({APPS})", "{chat}": f"({_TO_CHAT})"}
 _WORD = re.compile(r"[^\W\d_]{2,}")
-STEM = re.compile(r"([^\W\d_]{2,})\*")
+_STEM = re.compile(r"([^\W\d_]{2,})\*")
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,17 @@ def words() -> Mapping[str, frozenset[str]]:
     return {language: frozenset(known) for language, known in found.items()}
 
 
+def stems_of(phrase: str) -> list[str]:
+    """What words of a phrase begin with that may end in any way."""
+    return _STEM.findall(_without_macros(phrase))
+
+
 @cache
 def stems() -> Mapping[str, frozenset[str]]:
     """What words of phrases begin with that may end in any way, by language."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in _rows():
-        found[row["language"]].update(STEM.findall(_without_macros(row["phrase"])))
+        found[row["language"]].update(stems_of(row["phrase"]))
     return {language: frozenset(known) for language, known in found.items()}
 
 

@@ -18,7 +18,7 @@ from moderation.detectors.textrules.threat_patterns import VERBS, VOCABULARY
 AFTER_I = frozenset("will am know have want hope swear can could would".split())
 """Words before which a lone 1 is an I."""
 MOSTLY = 4
-"""Of letters run together, at most one in so many may belong to no known word."""
+"""Of letters run together, also with a slur, at most one in so many may belong to no known word."""
 LOOSE, DENSE = 12, 2.4
 """Letters under which words may cost at most so many nats a letter: out of syllables anything can be made."""
 MOST_RUNS = 4

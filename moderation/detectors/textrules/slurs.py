@@ -30,7 +30,7 @@ from moderation.detectors.textrules.fold import (
 from moderation.detectors.textrules.hostile import HOSTILE
 from moderation.detectors.textrules.match import Match
 from moderation.detectors.textrules.parting import ENGLISH, LONGEST, languages
-from moderation.detectors.textrules.plain import Plain
+from moderation.detectors.textrules.plain import MOSTLY, Plain
 
 PLURALS = frozenset({"", "s", "z"})
 ENDINGS = {
@@ -63,8 +63,6 @@ HOSTILITY = 0.3
 SHORT = 5
 """Terms of fewer letters are not believed when they only appear by joining pieces."""
 
-MOSTLY = 4
-"""Of what a slur is run together with, at most one letter in so many may belong to no known word."""
 COMPANY = 8
 """Fewer letters beside a slur may not part into one alone next to it: "spica" is no "spic"."""
 _MASKED_WORD = re.compile(r"(?<![\w*#])[^\W\d_]+[*#]+[^\W\d_*#]+(?:[*#]+[^\W\d_*#]+)*")
