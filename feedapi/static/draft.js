@@ -74,6 +74,9 @@ function changed() {
 }
 function later() {
     byId("keep").disabled = true;
+    asked += 1; // what is said of the text before is not said of this one
+    byId("verdict").textContent = "Checking…";
+    delete byId("verdict").dataset.good;
     clearTimeout(waiting);
     waiting = window.setTimeout(() => void check(), CALM);
 }
@@ -206,4 +209,5 @@ window.addEventListener("keydown", (event) => {
     void keep();
 });
 load();
+source.readOnly = false; // until now the page's own text would have taken the place of what is written
 void check();
