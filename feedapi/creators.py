@@ -241,9 +241,12 @@ async def follow(
     request: Request,
     version: VersionId,
     who: Creator,
-    last: Annotated[int, Header(alias="Last-Event-ID", ge=-1)] = -1,
+    last: Annotated[int, Header(alias="Last-Event-ID", ge=-1, include_in_schema=False)] = -1,
 ) -> StreamingResponse:
-    """Follow a review as server-sent events, until it is decided; Last-Event-ID goes on from there."""
+    """Follow a review as server-sent events, until it is decided.
+
+    The header Last-Event-ID, which browsers send by themselves when they connect again, goes on from there.
+    """
     store = services.of(request).store
     await asyncio.to_thread(submitting.owned, store, who.account, version)
     stream = _events(request, store, version, last)

@@ -295,7 +295,9 @@ def sealed_report(device: Device, world: PublishedWorld, session: str, seed: int
     return device.ticket("report", world, f"{session}:{seed}", REPORT_LIFETIME)
 
 
-@api.post("/worlds/{world_id}/device/reports", responses=responses("bad-ticket", "no-such-world"))
+@api.post(
+    "/worlds/{world_id}/device/reports", responses=responses("bad-ticket", "no-such-world", "too-large")
+)
 def add_device_report(request: Request, world_id: str, report: DeviceReport) -> Filed:
     """Keep a moment of play on a device, with the playthrough that leads there for bots and people."""
     here, device = services.of(request), of(request)

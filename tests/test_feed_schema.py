@@ -20,6 +20,7 @@ SECONDS = os.environ.get("FIRSTPLAY_TEST_SCHEMA_SECONDS", "20")
 """How long requests are made up; 600 once before a release."""
 # A spec, a key's scopes or an account's name may fit the schema and still be refused for what they say.
 ACCEPTANCE = "positive_data_acceptance"
+CONFIG = Path(__file__).parent / "data" / "schemathesis.toml"
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,8 @@ def test_the_description_is_valid_openapi(described: tuple[str, str]) -> None:
 @pytest.mark.timeout(900)
 def test_no_request_that_fits_the_description_breaks_it(described: tuple[str, str], tmp_path: Path) -> None:
     url, key = described
-    command = [Path(sys.executable).with_name("schemathesis"), "run", f"{url}/openapi.json"]
+    command = [Path(sys.executable).with_name("schemathesis")]
+    command += ["--config-file", str(CONFIG), "run", f"{url}/openapi.json"]
     options = ["--max-time", SECONDS, "--checks", "all", "--exclude-checks", ACCEPTANCE, "--no-color"]
     options += ["-H", f"Authorization: Bearer {key}", "--warnings", "off", "--seed", "1"]
 
